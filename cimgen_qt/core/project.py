@@ -1,0 +1,299 @@
+"""The `.cimgen` file: one SQLite database and valid GeoPackage that holds every act of the user, appended."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimgen_qt.core import gpkg, schema
+from cimgen_qt.core.chunks import Key, chunk_window
+from cimgen_qt.core.durable import Lock
+from cimgen_qt.core.errors import CimgenError, ProjectError
+from cimgen_qt.core.grid import Grid, Window
+from cimgen_qt.core.palette import Palette
+from cimgen_qt.core.raster import RasterInfo
+
+CACHE_BYTES = 192 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing the user did. `data` is what it takes to tell, or to do it again."""
+
+    id: int
+    kind: str
+    time: str
+    data: Mapping[str, Any]
+
+
+class Project:
+    """Appends acts and reads chunk versions. Safe to share between threads; one process at a time may write.
+
+    The present is, for every chunk, the newest version at or below the head act. Undo moves the head; a new act drops
+    the acts above it.
+    """
+
+    def __init__(self, path: Path, db: sqlite3.Connection, lock: Lock | None) -> None:
+        self.path = path
+        self._db = db
+        self._file_lock = lock
+        self._mutex = threading.RLock()
+        self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._cached = 0
+        facts = dict(db.execute("SELECT key, value FROM cimgen"))
+        self.info: RasterInfo = schema.info_from_json(json.loads(facts["image"]))
+        self.palette: Palette = Palette.from_json(json.loads(facts["palette"]))
+        self.srs_id = int(facts["srs_id"])
+
+    @property
+    def grid(self) -> Grid:
+        return self.info.grid
+
+    @property
+    def read_only(self) -> bool:
+        return self._file_lock is None
+
+    # --- opening and closing -------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: Path, info: RasterInfo, palette: Palette, source: schema.Source) -> Project:
+        """Make a new file at `path`, which must not exist. Raises `ProjectError`."""
+        if path.exists():
+            raise ProjectError(f"{path.name} exists already", hint="Choose another name, or open it.")
+        lock = Lock(path)
+        lock.acquire()
+        try:
+            db = schema.connect(path, read_only=False)
+            with schema.transaction(db):
+                schema.create(db, info, palette.to_json(), source)
+            return cls(path, db, lock)
+        except sqlite3.Error as error:
+            lock.release()
+            raise ProjectError(f"{path.name} cannot be made: {error}", hint="Is the folder writable?") from error
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, read_only: bool = False) -> Project:
+        """Open an existing project. Raises `ProjectError`: no project, damaged, held by another program, too new."""
+        if not path.is_file():
+            raise ProjectError(f"there is no project {path}", hint="Make one with `cimgen new`.")
+        lock = None if read_only else Lock(path)
+        if lock is not None:
+            lock.acquire()
+        try:
+            db = schema.connect(path, read_only)
+            schema.check(db, path, read_only)
+            return cls(path, db, lock)
+        except (sqlite3.Error, KeyError, ValueError, TypeError) as error:
+            if lock is not None:
+                lock.release()
+            raise ProjectError(
+                f"{path.name} is damaged or no CIMGen project ({error})", hint="Take a copy from your backup."
+            ) from error
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    def close(self) -> None:
+        """Harmless when called twice."""
+        with self._mutex:
+            if self._file_lock is not None and self._file_lock.held:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.close()
+            if self._file_lock is not None:
+                self._file_lock.release()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- acts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def head(self) -> int:
+        """The act that the present stands at; 0 before the first."""
+        with self._mutex:
+            return int(self._db.execute("SELECT head FROM head").fetchone()[0])
+
+    def acts(self) -> tuple[Act, ...]:
+        """All acts, undone ones (above the head) included."""
+        with self._mutex:
+            rows = self._db.execute("SELECT id, kind, time, data FROM acts ORDER BY id").fetchall()
+        return tuple(Act(i, kind, time, json.loads(data)) for i, kind, time, data in rows)
+
+    @contextmanager
+    def act(self, kind: str, data: Mapping[str, Any]) -> Iterator[ActWriter]:
+        """One transaction: all that is put in it stands on disk afterwards, or, where it raises, nothing."""
+        if self.read_only:
+            raise ProjectError(f"{self.path.name} is open read-only", hint="Close it in the other program first.")
+        with self._mutex, _readable(self.path), schema.transaction(self._db):
+            schema.drop_undone(self._db)
+            time = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            cursor = self._db.execute(
+                "INSERT INTO acts (kind, time, data) VALUES (?, ?, ?)", (kind, time, json.dumps(data, sort_keys=True))
+            )
+            number = int(cursor.lastrowid or 0)
+            yield ActWriter(self._db, number, kind, time, self.srs_id)
+            self._db.execute("UPDATE head SET head = ?", (number,))
+
+    def step(self, back: bool) -> Act | None:
+        """Undo (`back`) or redo one act; returns it, or None where there is none."""
+        if self.read_only:
+            raise ProjectError(f"{self.path.name} is open read-only", hint="Close it in the other program first.")
+        with self._mutex, _readable(self.path), schema.transaction(self._db):
+            head = self.head
+            act = next((a for a in self.acts() if (a.id == head if back else a.id > head)), None)
+            if act is None:
+                return None
+            before = self._db.execute("SELECT COALESCE(MAX(id), 0) FROM acts WHERE id < ?", (act.id,)).fetchone()[0]
+            self._db.execute("UPDATE head SET head = ?", (before if back else act.id,))
+            return act
+
+    def can_step(self, back: bool) -> bool:
+        """Whether there is something to undo (`back`) or to redo."""
+        with self._mutex:
+            sign = "<=" if back else ">"
+            query = f"SELECT EXISTS (SELECT 1 FROM acts WHERE id {sign} (SELECT head FROM head))"
+            return bool(self._db.execute(query).fetchone()[0])
+
+    # --- chunks --------------------------------------------------------------------------------------------------
+
+    def read_chunk(self, layers: Sequence[str], key: Key, revision: int) -> NDArray[Any] | None:
+        """The newest version among `layers` at or below `revision`, read-only; None: none, or a cleared one."""
+        marks = ", ".join("?" * len(layers))
+        with self._mutex:
+            row = self._db.execute(
+                f"SELECT id, layer FROM chunks WHERE layer IN ({marks}) AND row = ? AND col = ? AND act <= ? "
+                "ORDER BY act DESC LIMIT 1",
+                (*layers, *key, revision),
+            ).fetchone()
+            return None if row is None else self._load(row[0], row[1], key)
+
+    def keys(self, layers: Sequence[str], revision: int) -> list[Key]:
+        """Chunks that have a version in one of `layers` at or below `revision`, row by row."""
+        marks = ", ".join("?" * len(layers))
+        with self._mutex:
+            query = f"SELECT DISTINCT row, col FROM chunks WHERE layer IN ({marks}) AND act <= ? ORDER BY row, col"
+            return [(row, col) for row, col in self._db.execute(query, (*layers, revision))]
+
+    def touched(self, act: int) -> tuple[Window, frozenset[str]]:
+        """The window round all chunks that an act wrote, and their layers."""
+        window, layers = Window(0, 0, 0, 0), set()
+        with self._mutex:
+            for layer, row, col in self._db.execute("SELECT layer, row, col FROM chunks WHERE act = ?", (act,)):
+                window = window.union(chunk_window((row, col), self.grid))
+                layers.add(layer)
+        return window, frozenset(layers)
+
+    def _load(self, number: int, layer: str, key: Key) -> NDArray[Any] | None:
+        if number in self._cache:
+            self._cache.move_to_end(number)
+            return self._cache[number]
+        blob = self._db.execute("SELECT data FROM chunks WHERE id = ?", (number,)).fetchone()[0]
+        if blob is None:
+            return None
+        array = self._decode(blob, layer, key)
+        self._cache[number] = array
+        self._cached += array.nbytes
+        while self._cached > CACHE_BYTES:
+            self._cached -= self._cache.popitem(last=False)[1].nbytes
+        return array
+
+    def _decode(self, blob: bytes, layer: str, key: Key) -> NDArray[Any]:
+        shape: tuple[int, ...] = chunk_window(key, self.grid).shape
+        if layer == "pixels":
+            shape = (*shape, self.info.bands)
+        try:
+            array = np.frombuffer(zlib.decompress(blob), self.dtype(layer)).reshape(shape)
+        except (zlib.error, ValueError) as error:
+            raise ProjectError(
+                f"{self.path.name} is damaged in layer {layer}", hint="Undo, or use a backup."
+            ) from error
+        return array
+
+    def dtype(self, layer: str) -> np.dtype[Any]:
+        """Little-endian dtype that the chunks of a layer are stored in."""
+        name = self.info.dtype if layer == "pixels" else schema.LAYERS[layer]
+        little: np.dtype[Any] = np.dtype(name).newbyteorder("<")
+        return little
+
+    # --- what else is kept ---------------------------------------------------------------------------------------
+
+    def source(self, role: str = "image") -> schema.Source | None:
+        """Where the image (or `map`) came from."""
+        with self._mutex:
+            return schema.read_source(self._db, role)
+
+    def set_source(self, role: str, source: schema.Source) -> None:
+        """Record where a source lies now. It is no act: undo does not move files back."""
+        with self._mutex, _readable(self.path), schema.transaction(self._db):
+            schema.write_source(self._db, role, source)
+
+    def change_rows(self, revision: int) -> list[tuple[Any, ...]]:
+        """Rows of the change log at or below `revision`, in the order of `schema.CHANGE_COLUMNS`."""
+        with self._mutex:
+            columns = ", ".join(schema.CHANGE_COLUMNS)
+            query = f"SELECT {columns} FROM change_log WHERE act <= ? ORDER BY fid"
+            return self._db.execute(query, (revision,)).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class ActWriter:
+    """What goes into one act."""
+
+    _db: sqlite3.Connection
+    number: int
+    kind: str
+    time: str
+    srs_id: int
+
+    def put(self, layer: str, key: Key, array: NDArray[Any] | None) -> None:
+        """A new version of a chunk; None clears it, so that what lies below shows again."""
+        blob = None
+        if array is not None:
+            little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+            blob = zlib.compress(little.tobytes(), 1)
+        self._db.execute(
+            "INSERT INTO chunks (layer, row, col, act, data) VALUES (?, ?, ?, ?, ?)", (layer, *key, self.number, blob)
+        )
+
+    def change(self, row: Mapping[str, Any], polygons: Sequence[gpkg.Rings]) -> None:
+        """One row of the change table; `polygons` in map coordinates."""
+        values = {**row, "act": self.number, "kind": self.kind, "time": self.time}
+        values["geom"] = gpkg.multipolygon(polygons, self.srs_id)
+        marks = ", ".join("?" * len(schema.CHANGE_COLUMNS))
+        self._db.execute(
+            f"INSERT INTO change_log ({', '.join(schema.CHANGE_COLUMNS)}) VALUES ({marks})",
+            [values.get(column) for column in schema.CHANGE_COLUMNS],
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn a database's complaint into one that a user can follow."""
+    try:
+        yield
+    except CimgenError:
+        raise
+    except sqlite3.Error as error:
+        raise ProjectError(
+            f"{path.name} cannot be written: {error}",
+            hint="Is the disk full, or the folder read-only? Nothing was lost.",
+        ) from error

@@ -1,0 +1,173 @@
+"""Which ground is to be made anew: found from the difference between the maps, or named by the user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimgen_qt.core.chunks import chunk_keys, chunk_window
+from cimgen_qt.core.edits import Polygon
+from cimgen_qt.core.errors import CimgenError
+from cimgen_qt.core.grid import Window
+from cimgen_qt.core.raster import Labels, Mask
+from cimgen_qt.core.regions import Runs, find_areas
+from cimgen_qt.core.snapshot import Snapshot
+
+Ids = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A connected piece of ground. `square_metres` is None where the size of a pixel is not known."""
+
+    window: Window
+    pixels: int
+    square_metres: float | None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Areas to be made. Within them `wanted` pixels are generated and `reverted` ones get the photo back."""
+
+    snapshot: Snapshot
+    areas: tuple[Area, ...]
+    text: str
+    """How the user named it: changed, edited, all, or GeoJSON."""
+    _runs: Runs
+    _numbers: tuple[int, ...]
+    _whole: bool
+
+    def area_mask(self, area: Area, window: Window) -> Mask:
+        """Pixels of `window` that belong to `area`."""
+        return self._runs.mask([self._numbers[self.areas.index(area)]], window)
+
+    def mask(self, window: Window) -> Mask:
+        """Pixels of `window` in any area of the scope."""
+        return self._runs.mask(self._numbers, window)
+
+    def reverted(self, window: Window) -> Mask:
+        """Pixels whose class was painted back after they had been generated, and which nobody asked for by name."""
+        if self._whole:
+            return np.zeros(window.shape, bool)
+        labels, maker = self.snapshot.read_labels(window), self.snapshot.read_maker(window)
+        made = self.snapshot.read_made(window)
+        back: Mask = (labels == self.snapshot.read_map(window)) & (maker > 0) & (made != labels)
+        return back & self.mask(window)
+
+    def wanted(self, window: Window) -> Mask:
+        """Pixels that are to be generated."""
+        return self.mask(window) & ~self.reverted(window)
+
+
+def changed_scope(snapshot: Snapshot) -> Scope:
+    """Every area in which something is not yet as the map wants it; an area is always made as a whole."""
+    runs = find_areas(_blocks(snapshot, stale=False))
+    stale = find_areas(_blocks(snapshot, stale=True))
+    numbers = np.unique(runs.area_at(stale.row, stale.start))
+    return _scope(snapshot, runs, tuple(int(n) for n in numbers if n >= 0), "changed", whole=False)
+
+
+def edited_scope(snapshot: Snapshot) -> Scope:
+    """Every area that differs from the original map, those already made included: to make all of it anew."""
+    runs = find_areas(_blocks(snapshot, stale=False))
+    return _scope(snapshot, runs, tuple(range(runs.count)), "edited", whole=False)
+
+
+def whole_scope(snapshot: Snapshot) -> Scope:
+    """The whole raster, changed or not."""
+    window = snapshot.grid.window
+    row = np.arange(window.height, dtype=np.int64)
+    zero = np.zeros(window.height, np.int64)
+    runs = Runs(row, zero, zero + window.width, zero)
+    return _scope(snapshot, runs, (0,), "all", whole=True)
+
+
+def polygon_scope(snapshot: Snapshot, geojson: str) -> Scope:
+    """The ground inside polygons given as GeoJSON in the CRS of the image, changed or not."""
+    rings = _rings(geojson)
+    grid = snapshot.grid
+    placed = tuple(tuple(grid.row_col(x, y) for x, y in ring) for ring in rings)
+    runs = find_areas(Polygon(placed).pieces(snapshot))
+    if not runs.count:
+        raise CimgenError("the polygons lie outside the image", hint="They must be in the CRS of the image.")
+    return _scope(snapshot, runs, tuple(range(runs.count)), geojson, whole=True)
+
+
+def scope_of(snapshot: Snapshot, text: str) -> Scope:
+    """The scope that `text` names: changed, edited, all, or GeoJSON."""
+    match text:
+        case "changed":
+            return changed_scope(snapshot)
+        case "edited":
+            return edited_scope(snapshot)
+        case "all":
+            return whole_scope(snapshot)
+        case _:
+            return polygon_scope(snapshot, text)
+
+
+def read_stale(snapshot: Snapshot, window: Window) -> Mask:
+    """Pixels that are not as the map wants them: changed and not made, or made for another class."""
+    labels, maker = snapshot.read_labels(window), snapshot.read_maker(window)
+    return _stale(labels, snapshot.read_map(window), maker, snapshot.read_made(window))
+
+
+def _stale(labels: Labels, original: Labels, maker: Ids, made: Labels) -> Mask:
+    stale: Mask = np.where(maker > 0, made != labels, labels != original)
+    return stale
+
+
+def _blocks(snapshot: Snapshot, stale: bool) -> Iterator[tuple[Window, Mask]]:
+    project = snapshot.project
+    for key in project.keys(("labels", "maker"), snapshot.revision):
+        window = chunk_window(key, snapshot.grid)
+        if stale:
+            mask = read_stale(snapshot, window)
+        else:
+            mask = (snapshot.read_labels(window) != snapshot.read_map(window)) | (snapshot.read_maker(window) > 0)
+        if mask.any():
+            yield window, mask
+
+
+def _scope(snapshot: Snapshot, runs: Runs, numbers: tuple[int, ...], text: str, whole: bool) -> Scope:
+    windows, sizes, pixel = runs.windows(), runs.sizes(), snapshot.grid.pixel_area
+    areas = tuple(Area(windows[n], int(sizes[n]), None if pixel is None else float(sizes[n]) * pixel) for n in numbers)
+    return Scope(snapshot, areas, text, runs, numbers, whole)
+
+
+def _rings(geojson: str) -> list[list[tuple[float, float]]]:
+    """Rings of all polygons in a GeoJSON text, whatever wraps them."""
+    try:
+        found = list(_geometries(json.loads(geojson)))
+        rings = [[(float(p[0]), float(p[1])) for p in ring] for polygon in found for ring in polygon]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise CimgenError(f"the polygons cannot be read: {error}", hint="Give a GeoJSON file with polygons.") from error
+    if not any(len(ring) >= 3 for ring in rings):
+        raise CimgenError("there is no polygon in the GeoJSON", hint="Give a file with at least one polygon.")
+    return rings
+
+
+def _geometries(data: dict[str, object]) -> Iterator[list[list[list[float]]]]:
+    match data:
+        case {"type": "FeatureCollection", "features": list(features)}:
+            for feature in features:
+                yield from _geometries(feature)
+        case {"type": "Feature", "geometry": dict(geometry)}:
+            yield from _geometries(geometry)
+        case {"type": "GeometryCollection", "geometries": list(parts)}:
+            for part in parts:
+                yield from _geometries(part)
+        case {"type": "Polygon", "coordinates": list(polygon)}:
+            yield polygon
+        case {"type": "MultiPolygon", "coordinates": list(polygons)}:
+            yield from polygons
+
+
+def blocks_of(window: Window) -> Iterator[Window]:
+    """`window` cut along chunks."""
+    for row, col in chunk_keys(window):
+        yield Window(row * 256, col * 256, 256, 256).intersect(window)

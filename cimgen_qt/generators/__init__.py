@@ -1,0 +1,1 @@
+"""Makers of pixels behind one small protocol."""
