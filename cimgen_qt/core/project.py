@@ -50,7 +50,7 @@ class Project:
         self._db = db
         self._file_lock = lock
         self._mutex = threading.RLock()
-        self._cache: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, Key, int], NDArray[Any]] = OrderedDict()
         self._cached = 0
         facts = dict(db.execute("SELECT key, value FROM cimgen"))
         self.info: RasterInfo = schema.info_from_json(json.loads(facts["image"]))
@@ -91,6 +91,7 @@ class Project:
         """Open an existing project. Raises `ProjectError`: no project, damaged, held by another program, too new."""
         if not path.is_file():
             raise ProjectError(f"there is no project {path}", hint="Make one with `cimgen new`.")
+        schema.require_database(path)
         lock = None if read_only else Lock(path)
         if lock is not None:
             lock.acquire()
@@ -180,11 +181,11 @@ class Project:
         marks = ", ".join("?" * len(layers))
         with self._mutex:
             row = self._db.execute(
-                f"SELECT id, layer FROM chunks WHERE layer IN ({marks}) AND row = ? AND col = ? AND act <= ? "
+                f"SELECT layer, act FROM chunks WHERE layer IN ({marks}) AND row = ? AND col = ? AND act <= ? "
                 "ORDER BY act DESC LIMIT 1",
                 (*layers, *key, revision),
             ).fetchone()
-            return None if row is None else self._load(row[0], row[1], key)
+            return None if row is None else self._load(row[0], key, row[1])
 
     def keys(self, layers: Sequence[str], revision: int) -> list[Key]:
         """Chunks that have a version in one of `layers` at or below `revision`, row by row."""
@@ -202,15 +203,17 @@ class Project:
                 layers.add(layer)
         return window, frozenset(layers)
 
-    def _load(self, number: int, layer: str, key: Key) -> NDArray[Any] | None:
-        if number in self._cache:
-            self._cache.move_to_end(number)
-            return self._cache[number]
-        blob = self._db.execute("SELECT data FROM chunks WHERE id = ?", (number,)).fetchone()[0]
+    def _load(self, layer: str, key: Key, act: int) -> NDArray[Any] | None:
+        version = (layer, key, act)  # never used twice: numbers of acts are not given out again
+        if version in self._cache:
+            self._cache.move_to_end(version)
+            return self._cache[version]
+        query = "SELECT data FROM chunks WHERE layer = ? AND row = ? AND col = ? AND act = ?"
+        blob = self._db.execute(query, (layer, *key, act)).fetchone()[0]
         if blob is None:
             return None
         array = self._decode(blob, layer, key)
-        self._cache[number] = array
+        self._cache[version] = array
         self._cached += array.nbytes
         while self._cached > CACHE_BYTES:
             self._cached -= self._cache.popitem(last=False)[1].nbytes

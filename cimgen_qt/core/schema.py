@@ -78,6 +78,17 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
     return db
 
 
+def require_database(path: Path) -> None:
+    """Raises `ProjectError` unless the file begins as SQLite's do: an empty one would be taken for a new database."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(16)
+    except OSError as error:
+        raise ProjectError(f"{path.name} cannot be read: {error.strerror}", hint="Check its permissions.") from error
+    if begins != b"SQLite format 3\x00":
+        raise ProjectError(f"{path.name} is no CIMGen project", hint="Make one with `cimgen new`.")
+
+
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
