@@ -39,17 +39,6 @@ class Patch:
     origin: NDArray[np.uint8]
     """0 photo, 1 generated, 2 blended."""
 
-    def to_wire(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Plain values and arrays, for another process."""
-        w = self.window
-        arrays = {"mask": self.mask, "reverted": self.reverted, "pixels": self.pixels, "origin": self.origin}
-        return {"window": [w.row, w.col, w.height, w.width]}, arrays
-
-    @classmethod
-    def from_wire(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Patch:
-        """The inverse of `to_wire`."""
-        return cls(Window(*values["window"]), **arrays)
-
 
 @dataclass(frozen=True)
 class Rendered:
@@ -81,11 +70,6 @@ class Rendered:
             "pixels": self.pixels,
             "square_metres": self.square_metres,
         }
-
-    @classmethod
-    def from_facts(cls, facts: Mapping[str, Any], patches: tuple[Patch, ...]) -> Rendered:
-        """The inverse of `facts`."""
-        return cls(patches, **{**facts, "warnings": tuple(facts["warnings"])})
 
 
 @dataclass(frozen=True)

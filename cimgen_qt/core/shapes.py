@@ -72,9 +72,7 @@ def _toggle(toggles: NDArray[np.int32], one: Point, other: Point, window: Window
     np.add.at(toggles, (rows, cols), 1)
 
 
-def _capsule(
-    r: Floats, c: Floats, dr: float, dc: float, cut: tuple[bool, bool]
-) -> NDArray[np.bool_]:
+def _capsule(r: Floats, c: Floats, dr: float, dc: float, cut: tuple[bool, bool]) -> NDArray[np.bool_]:
     """Within 1 of the segment from 0 to (dr, dc); `cut` takes the round cap off at the start and at the end."""
     length = dr * dr + dc * dc
     if length == 0:

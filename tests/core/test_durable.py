@@ -119,6 +119,19 @@ def test_permission_bits_of_the_replaced_file_are_kept(tmp_path: Path, mode: int
 
 
 @posix
+def test_the_group_of_the_replaced_file_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    target.write_text("old")
+    try:
+        os.chown(target, -1, next((group for group in os.getgroups() if group != os.getgid()), 12345))
+    except PermissionError:
+        pytest.skip("this user is in one group only")
+    group = target.stat().st_gid
+    write_text(target, "new")
+    assert target.stat().st_gid == group != os.getgid()
+
+
+@posix
 def test_a_private_file_is_private_while_it_is_written(tmp_path: Path) -> None:
     target = tmp_path / "a"
     target.write_text("old")

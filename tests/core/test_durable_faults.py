@@ -27,6 +27,7 @@ class FailingDisk(Disk):
         self.fails_at, self.code, self.for_good = fails_at, code, for_good
         self.calls = 0
         self.failed: list[str] = []
+        self.order: list[str] = []
 
     def __getattribute__(self, name: str) -> Any:
         attribute = super().__getattribute__(name)
@@ -35,6 +36,7 @@ class FailingDisk(Disk):
 
         def call(*arguments: Any, **options: Any) -> Any:
             self.calls += 1
+            self.order.append(name)
             late = self.for_good and self.calls > self.fails_at and name not in CLEANING
             if self.calls == self.fails_at or late:
                 self.failed.append(name)
@@ -138,6 +140,14 @@ def test_a_failed_lock_is_told_and_leaves_no_lock_of_ours(
         assert names <= {"a.tif", "a.tif.lock"}, disk.failed
         assert not lock_file.exists() or b"CIMGen" not in lock_file.read_bytes() or "read" in disk.failed, disk.failed
         assert (folder / "a.tif").read_bytes() == OLD
+
+
+def test_the_file_is_on_the_disk_before_it_gets_its_name_and_the_name_before_the_save_is_over(tmp_path: Path) -> None:
+    disk = FailingDisk(0, 0)
+    (tmp_path / "a.tif").write_bytes(OLD)
+    commit_with_sidecar(tmp_path, disk)
+    steps = [name for name in disk.order if name in {"sync", "replace", "sync_folder"}]
+    assert steps == ["sync", "sync", "replace", "replace", "sync_folder"]
 
 
 def test_a_disk_that_takes_one_byte_at_a_time_gets_them_all(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""The same jobs from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from cimgen_qt.cli import commands, parser
+from cimgen_qt.cli.console import Console
+from cimgen_qt.core.errors import CimgenError
+
+CANCELLED = 130
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "demo": commands.demo,
+    "new": commands.new,
+    "map": commands.map_,
+    "paint": commands.paint,
+    "render": commands.render,
+    "export": commands.export,
+    "verify": commands.verify,
+    "replay": commands.replay,
+    "info": commands.info,
+    "models": commands.models,
+    "doctor": commands.doctor,
+    "window": commands.window,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 a check failed, 2 bad input, 130 stopped by Ctrl+C."""
+    options = parser.build().parse_args(sys.argv[1:] if arguments is None else arguments)
+    if options.command is None:
+        return commands.open_window(None)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
+    console = Console(options.json, options.quiet)
+    try:
+        return _COMMANDS[options.command](options, console)
+    except CimgenError as error:
+        console.fail(error)
+        return commands.BAD_INPUT
+    except KeyboardInterrupt:
+        console.fail(CimgenError("stopped; nothing was changed"))
+        return CANCELLED

@@ -1,0 +1,178 @@
+"""Lay generated pixels into the photo so that no seam is seen and no pixel outside the change is touched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimgen_qt.core.colour_match import colour_match
+from cimgen_qt.core.errors import CimgenError
+from cimgen_qt.core.membrane import membrane
+from cimgen_qt.core.multiband import multiband, rim_weight
+from cimgen_qt.core.raster import Labels, Mask, Pixels
+
+Floats = NDArray[np.float32]
+
+
+class BlendMode(str, Enum):
+    """How the rim of a change is treated."""
+
+    REPLACE = "replace"
+    """As it was made."""
+    FEATHER = "feather"
+    """Faded in from the rim over a width."""
+    MULTIBAND = "multiband"
+    """Coarse shapes faded in over a wide rim, detail over a narrow one."""
+    POISSON = "poisson"
+    """Gradients of what was made, colours of the photo at the rim, spread all the way in."""
+    MEMBRANE = "membrane"
+    """The same, but the correction dies away inside: the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlendSettings:
+    """`feather`, `tau` (reach of the membrane) and `ring` (ground that colours are matched to) are in pixels.
+
+    `feather_metres`, where given, goes before `feather` once the size of a pixel is known.
+    """
+
+    mode: BlendMode = BlendMode.MEMBRANE
+    feather: float = 4.0
+    tau: float = 8.0
+    colour_match: bool = False
+    ring: int = 16
+    feather_metres: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = {"feather": (0, 256), "tau": (0.5, 512), "ring": (1, 256)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise CimgenError(f"{name} is {value}", hint=f"Choose from {low} to {high} pixels.")
+
+    @property
+    def margin(self) -> int:
+        """How much ground round the change has to be seen, in pixels."""
+        return max(2, self.ring + 1 if self.colour_match else 0)
+
+    def for_pixel_size(self, metres: float | None) -> BlendSettings:
+        """With lengths in pixels only. Raises `CimgenError` where metres are asked for and none are known."""
+        if self.feather_metres is None:
+            return self
+        if metres is None:
+            raise CimgenError("the image has no known pixel size", hint="Give the feather width in pixels.")
+        return replace(self, feather=min(256.0, self.feather_metres / metres), feather_metres=None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "mode": self.mode.value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> BlendSettings:
+        """The inverse of `to_json`; what is left out keeps its default. Raises `CimgenError`."""
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise CimgenError(f"blend settings do not know {', '.join(sorted(unknown))}")
+        try:
+            return cls(**{**data, "mode": BlendMode(data.get("mode", BlendMode.MEMBRANE))})
+        except (TypeError, ValueError) as error:
+            names = ", ".join(mode.value for mode in BlendMode)
+            raise CimgenError(f"the blend settings make no sense: {error}", hint=f"Modes: {names}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Blended:
+    """`origin`: 0 the photo's own, 1 as it was made, 2 corrected towards the photo or mixed with it."""
+
+    pixels: Pixels
+    origin: NDArray[np.uint8]
+
+
+def blend(
+    photo: Pixels,
+    new: Pixels,
+    mask: Mask,
+    settings: BlendSettings,
+    valid: Mask | None = None,
+    labels: Labels | None = None,
+    alpha: int | None = None,
+) -> Blended:
+    """`photo` with `new` laid over the True pixels of `mask`; every other pixel is the photo's, bit for bit.
+
+    Arrays are (height, width, band) of one dtype. Where `valid` is False (nodata, masked, transparent) the photo stays,
+    inside the mask too, and such pixels never colour their neighbours. The band `alpha` is always the photo's. The
+    inputs are not changed.
+    """
+    usable = _usable(photo, valid)
+    wanted = mask & usable & np.isfinite(new).all(axis=2) if _is_float(new) else mask & usable
+    out = photo.copy()
+    if not wanted.any():
+        return Blended(out, np.zeros(mask.shape, np.uint8))
+    bands = [b for b in range(photo.shape[2]) if b != alpha]
+    made = new[..., bands].astype(np.float32)
+    below = np.where(usable[..., None], photo[..., bands], 0).astype(np.float32)
+    if settings.colour_match:
+        made = colour_match(below, made, wanted, settings.ring, usable, labels)
+    for number, band in enumerate(bands):
+        mixed = _mix(below[..., number], made[..., number], wanted, usable, settings)
+        out[..., band] = np.where(wanted, _as_dtype(mixed, photo.dtype), photo[..., band])
+    out[~wanted] = photo[~wanted]
+    same = (out[..., bands] == new[..., bands]).all(axis=2)
+    origin = np.where(wanted, np.where(same, 1, 2), 0).astype(np.uint8)
+    return Blended(out, origin)
+
+
+def _mix(photo: Floats, new: Floats, mask: Mask, usable: Mask, settings: BlendSettings) -> Floats:
+    match settings.mode:
+        case BlendMode.REPLACE:
+            return new
+        case BlendMode.FEATHER:
+            return photo + (new - photo) * rim_weight(mask, settings.feather)
+        case BlendMode.MULTIBAND:
+            return photo + multiband(np.where(mask, new - photo, 0), mask, settings.feather)
+        case BlendMode.POISSON | BlendMode.MEMBRANE:
+            tau = settings.tau if settings.mode is BlendMode.MEMBRANE else None
+            return new + membrane(_step_at_rim(photo, new, mask, usable), mask, usable & ~mask, tau)
+
+
+def _step_at_rim(photo: Floats, new: Floats, mask: Mask, usable: Mask) -> Floats:
+    """Photo minus what was made, as seen just outside the mask.
+
+    What was made is only sure inside, so the made pixels next to the rim stand for those beyond it: a pixel outside
+    takes the mean of its neighbours inside.
+    """
+    inside = mask.astype(np.float32)
+    count, total = np.zeros(mask.shape, np.float32), np.zeros(mask.shape, np.float32)
+    held = new * inside
+    for here, there in (
+        (np.s_[1:, :], np.s_[:-1, :]), (np.s_[:-1, :], np.s_[1:, :]),
+        (np.s_[:, 1:], np.s_[:, :-1]), (np.s_[:, :-1], np.s_[:, 1:]),
+    ):  # fmt: skip
+        count[here] += inside[there]
+        total[here] += held[there]
+    rim = (count > 0) & ~mask & usable
+    return np.where(rim, photo - total / np.maximum(count, 1), 0).astype(np.float32)
+
+
+def _usable(photo: Pixels, valid: Mask | None) -> Mask:
+    usable = np.ones(photo.shape[:2], bool) if valid is None else valid.copy()
+    if _is_float(photo):
+        usable &= np.isfinite(photo).all(axis=2)
+    return usable
+
+
+def _is_float(pixels: Pixels) -> bool:
+    return pixels.dtype.kind == "f"
+
+
+def _as_dtype(values: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Rounded and kept within the range of an integer dtype; floats as they are."""
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)

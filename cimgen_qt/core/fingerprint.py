@@ -1,0 +1,51 @@
+"""Know a file again: its size, its time, and a digest of what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cimgen_qt.core.errors import RasterError
+
+WHOLE_BELOW = 64 * 2**20
+"""Smaller files are hashed from end to end."""
+SAMPLE = 1 << 20
+SAMPLES = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """`digest` begins with its scheme: `sha256:` of the whole content, `sampled-sha256:` of size and 48 spread MiB."""
+
+    size: int
+    mtime_ns: int
+    digest: str
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Read at most 64 MiB. Raises `RasterError` where the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            status = path.stat()
+            digest = hashlib.sha256()
+            if status.st_size <= WHOLE_BELOW:
+                while block := file.read(SAMPLE):
+                    digest.update(block)
+                return Fingerprint(status.st_size, status.st_mtime_ns, f"sha256:{digest.hexdigest()}")
+            digest.update(str(status.st_size).encode())
+            for number in range(SAMPLES):
+                file.seek((status.st_size - SAMPLE) * number // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE))
+            return Fingerprint(status.st_size, status.st_mtime_ns, f"sampled-sha256:{digest.hexdigest()}")
+    except OSError as error:
+        raise RasterError(f"{path.name} cannot be read: {error.strerror}", hint="Check the path.") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of the whole file, however large."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(SAMPLE):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,73 @@
+"""Blend coarse shapes over a wide rim and fine detail over a narrow one (Burt & Adelson 1983), inside the mask only."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimgen_qt.core.distance import inner_distance
+from cimgen_qt.core.raster import Mask
+
+Floats = NDArray[np.float32]
+LEVELS = 5
+
+
+def multiband(difference: Floats, mask: Mask, feather: float) -> Floats:
+    """What to add to the photo: each band of `difference` (height, width), weighted from 0 at the rim to 1 inside.
+
+    `difference` is 0 outside the mask. The finest band is faded in over `feather` pixels, each coarser one over twice
+    as many, so nothing jumps at the rim and nothing outside the mask is touched.
+    """
+    total, coarse, shape = np.zeros_like(difference), difference, mask
+    sizes = [difference.shape]
+    bands: list[tuple[Floats, Floats]] = []
+    for _ in range(LEVELS):
+        if min(coarse.shape) < 8:
+            break
+        half, half_mask = _halved(coarse), _eroded(shape)
+        bands.append((coarse - _doubled(half, coarse.shape), rim_weight(shape, feather)))
+        coarse, shape = half, half_mask
+        sizes.append(coarse.shape)
+    total = coarse * rim_weight(shape, feather)
+    for (band, weight), size in zip(reversed(bands), reversed(sizes[: len(bands)]), strict=True):
+        total = _doubled(total, size) + band * weight
+    # The coarse weights are made on coarse pixels: at the very rim the finest weight has the last word.
+    return total * np.minimum(1, inner_distance(mask, 2) / 2)
+
+
+def rim_weight(mask: Mask, feather: float) -> Floats:
+    """0 at the rim to 1 at `feather` pixels inside, smooth at both ends."""
+    if feather <= 0:
+        return mask.astype(np.float32)
+    t = np.clip((inner_distance(mask, int(np.ceil(feather)) + 1) - 0.5) / np.float32(feather), 0, 1)
+    weight: Floats = t * t * (3 - 2 * t)
+    return weight
+
+
+def _halved(x: Floats) -> Floats:
+    """Mean of cells of 2 x 2; an odd last row or column is repeated."""
+    height, width = x.shape
+    padded = np.pad(x, ((0, height % 2), (0, width % 2)), mode="edge")
+    mean: Floats = (padded[0::2, 0::2] + padded[1::2, 0::2] + padded[0::2, 1::2] + padded[1::2, 1::2]) / 4
+    return mean
+
+
+def _eroded(mask: Mask) -> Mask:
+    """Cells that lie wholly inside."""
+    height, width = mask.shape
+    padded = np.pad(mask, ((0, height % 2), (0, width % 2)), mode="edge")
+    whole: Mask = padded[0::2, 0::2] & padded[1::2, 0::2] & padded[0::2, 1::2] & padded[1::2, 1::2]
+    return whole
+
+
+def _doubled(x: Floats, shape: tuple[int, ...]) -> Floats:
+    """Bilinear, cell middles kept where they are."""
+    for axis, size in enumerate(shape):
+        near = np.repeat(x, 2, axis=axis)
+        along = np.moveaxis(near, axis, 0)
+        other = np.moveaxis(np.repeat(x, 2, axis=axis), axis, 0)
+        other[1:-1:2], other[2::2] = np.moveaxis(x, axis, 0)[1:], np.moveaxis(x, axis, 0)[:-1]
+        along *= 0.75
+        along += 0.25 * other
+        x = np.moveaxis(along[:size], 0, axis)
+    return np.ascontiguousarray(x)

@@ -1,0 +1,164 @@
+"""Read a raster block by block through rasterio, after the guard has looked at it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from cimgen_qt.core.errors import RasterError
+from cimgen_qt.core.grid import Grid, Window
+from cimgen_qt.core.raster import SUPPORTED_DTYPES, Mask, Pixels, RasterInfo
+from cimgen_qt.raster.gdal_env import restricted
+from cimgen_qt.raster.guard import inspect
+
+_LOSSY = ("jpeg", "webp", "lerc", "jxl", "jpeg2000")
+
+
+class RasterioReader:
+    """Keeps one file open read-only. Use it from one thread at a time; open another for another thread."""
+
+    def __init__(self, dataset: Any, info: RasterInfo, path: Path) -> None:
+        self._data = dataset
+        self._info = info
+        self.path = path
+
+    @property
+    def info(self) -> RasterInfo:
+        return self._info
+
+    def read(self, window: Window) -> Pixels:
+        """Raises `RasterError` where the file cannot be decoded there."""
+        data = self._read(window=_rasterio_window(window))
+        return np.ascontiguousarray(np.moveaxis(data, 0, 2))
+
+    def read_valid(self, window: Window) -> Mask:
+        """From nodata, mask and alpha: a pixel is data where at least one band holds a value."""
+        try:
+            with restricted():
+                valid: Mask = self._data.dataset_mask(window=_rasterio_window(window)) != 0
+        except RasterioError as error:
+            raise self._unreadable(error) from error
+        if np.dtype(self._info.dtype).kind == "f":
+            valid &= np.isfinite(self.read(window)).any(axis=2)
+        return valid
+
+    def read_overview(self, window: Window, height: int, width: int) -> Pixels:
+        """Averaged, or nearest for palettes; for display only."""
+        how = Resampling.nearest if "palette" in self._info.colours else Resampling.average
+        shape = (self._info.bands, height, width)
+        data = self._read(window=_rasterio_window(window), out_shape=shape, resampling=how)
+        return np.ascontiguousarray(np.moveaxis(data, 0, 2))
+
+    def close(self) -> None:
+        self._data.close()
+
+    def __enter__(self) -> RasterioReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self, **options: Any) -> NDArray[Any]:
+        try:
+            with restricted():
+                data: NDArray[Any] = self._data.read(**options)
+        except (RasterioError, ValueError) as error:
+            raise self._unreadable(error) from error
+        return data
+
+    def _unreadable(self, error: Exception) -> RasterError:
+        return RasterError(f"{self.path.name} cannot be read there: {error}", hint="Is the file cut off or damaged?")
+
+
+def open_raster(path: Path) -> RasterioReader:
+    """Open a GeoTIFF, PNG or JPEG read-only. Raises `RasterError`: refused, damaged, or pixels of a kind not edited."""
+    verdict = inspect(path)
+    try:
+        with restricted():
+            with warnings.catch_warnings():  # a picture without a position is told in the notes
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                data = rasterio.open(verdict.path, driver=verdict.driver)
+    except RasterioError as error:
+        raise RasterError(f"{path.name} cannot be opened: {error}", hint="Is the file damaged?") from error
+    try:
+        return RasterioReader(data, _info(data, path), path)
+    except BaseException:
+        data.close()
+        raise
+
+
+def _info(data: Any, path: Path) -> RasterInfo:
+    dtypes = set(data.dtypes)
+    if len(dtypes) > 1 or data.dtypes[0] not in SUPPORTED_DTYPES:
+        raise RasterError(
+            f"{path.name} has pixels of type {', '.join(sorted(dtypes))}, which cannot be edited",
+            hint=f"Convert it to one of {', '.join(SUPPORTED_DTYPES)}, for example: gdal_translate -ot Float32 IN OUT.",
+        )
+    colours = tuple(c.name for c in data.colorinterp)
+    alpha = colours.index("alpha") if "alpha" in colours else None
+    return RasterInfo(
+        path=str(path),
+        grid=_grid(data),
+        bands=data.count,
+        dtype=data.dtypes[0],
+        nodata=tuple(data.nodatavals),
+        alpha=alpha,
+        descriptions=tuple(d or "" for d in data.descriptions),
+        colours=colours,
+        overviews=tuple(data.overviews(1)),
+        block=tuple(data.block_shapes[0]),
+        lossy=is_lossy(data),
+        notes=_notes(data),
+    )
+
+
+def _grid(data: Any) -> Grid:
+    crs = data.crs.to_wkt() if data.crs else None
+    transform = tuple(float(v) for v in tuple(data.transform)[:6])
+    if not all(map(math.isfinite, transform)):
+        raise RasterError(f"{Path(data.name).name} has no sound transform", hint="Give it a position anew.")
+    if transform[0] * transform[4] - transform[1] * transform[3] == 0:
+        raise RasterError(f"{Path(data.name).name} has a flat transform", hint="Give it a position anew.")
+    return Grid(data.width, data.height, transform, crs)  # type: ignore[arg-type]
+
+
+def is_lossy(data: Any) -> bool:
+    """Whether writing a block again would change its pixels."""
+    if data.driver == "JPEG":
+        return True
+    structure = data.tags(ns="IMAGE_STRUCTURE")
+    compression = str(structure.get("COMPRESSION", "")).lower()
+    if "lerc" in compression:
+        return float(structure.get("MAX_Z_ERROR", 0)) > 0
+    if "webp" in compression or "jxl" in compression:
+        return bool(structure.get("COMPRESSION_REVERSIBILITY", "").upper() != "LOSSLESS")
+    return any(word in compression for word in _LOSSY)
+
+
+def _notes(data: Any) -> tuple[str, ...]:
+    notes = []
+    if data.gcps[0]:
+        notes.append(f"{len(data.gcps[0])} ground control points and no grid: lengths are in pixels only")
+    elif data.crs is None:
+        notes.append("the image has no CRS: lengths are in pixels only")
+    if data.tags(1, ns="IMAGE_STRUCTURE").get("NBITS"):
+        notes.append(f"{data.tags(1, ns='IMAGE_STRUCTURE')['NBITS']} bits a pixel are used")
+    if any(
+        MaskFlags.per_dataset in flags and ColorInterp.alpha not in data.colorinterp for flags in data.mask_flag_enums
+    ):
+        notes.append("the image has a mask: masked pixels are left alone")
+    return tuple(notes)
+
+
+def _rasterio_window(window: Window) -> Any:
+    from rasterio.windows import Window as RasterioWindow
+
+    return RasterioWindow(window.col, window.row, window.width, window.height)
