@@ -1,4 +1,4 @@
-"""`cimgen`: without arguments the window, with arguments the command line, and as `--worker` a process that runs jobs."""
+"""`cimgen`: the window without arguments, the command line with them, and `--worker`, a process that runs jobs."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from cimgen_qt.core.errors import ProjectError
 from cimgen_qt.core.fingerprint import Fingerprint, fingerprint
 from cimgen_qt.core.project import Project
+from cimgen_qt.core.raster import RasterInfo
 from cimgen_qt.core.scene import Scene
 from cimgen_qt.core.schema import Source
 from cimgen_qt.core.snapshot import Snapshot
@@ -75,7 +76,9 @@ def image_of(project: Project) -> Path:
             f"the image {changed.name} has changed since the project was made",
             hint="Put the old file back, or accept the new one: `cimgen info PROJECT --relink IMAGE`.",
         )
-    raise ProjectError(f"the image {Path(source.absolute).name} of {project.path.name} is not where it was", hint=RELINK)
+    raise ProjectError(
+        f"the image {Path(source.absolute).name} of {project.path.name} is not where it was", hint=RELINK
+    )
 
 
 def source_of(path: Path, project: Path) -> Source:
@@ -96,9 +99,7 @@ def relink(project_path: Path, image: Path) -> None:
             info, known = reader.info, project.info
             if not info.grid.same_place(known.grid) or (info.bands, info.dtype) != (known.bands, known.dtype):
                 raise ProjectError(
-                    f"{image.name} does not fit: {info.grid.width} x {info.grid.height} px, {info.bands} bands "
-                    f"{info.dtype}, where the project has {known.grid.width} x {known.grid.height}, {known.bands} bands "
-                    f"{known.dtype}",
+                    f"{image.name} does not fit: {_shape(info)}, where the project has {_shape(known)}",
                     hint="Choose the image that the project was made with, or make a new project.",
                 )
         project.set_source("image", source_of(image, project_path))
@@ -109,6 +110,10 @@ def snapshot_of(path: Path, revision: int | None = None) -> Iterator[Snapshot]:
     """A read-only snapshot, for jobs that may run beside the program that holds the project."""
     with open_project(path, read_only=True) as opened:
         yield opened.snapshot(revision)
+
+
+def _shape(info: RasterInfo) -> str:
+    return f"{info.grid.width} x {info.grid.height} px, {info.bands} bands {info.dtype}"
 
 
 def _is_same(path: Path, source: Source) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,28 @@ from typing import Any
 from cimgen_qt.core.blend import BlendSettings
 from cimgen_qt.core.durable import stage
 from cimgen_qt.core.errors import CimgenError, ProjectError
+from cimgen_qt.core.export import Exported, export, require_target
+from cimgen_qt.core.fingerprint import fingerprint
+from cimgen_qt.core.generator import Generator
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.palette import DEFAULT_PALETTE
 from cimgen_qt.core.palette_io import load_palette
 from cimgen_qt.core.project import Project
-from cimgen_qt.core.render import Patch, Rendered, render
-from cimgen_qt.core.scene import Change, Scene
+from cimgen_qt.core.render import Rendered, render
+from cimgen_qt.core.replay import replay
+from cimgen_qt.core.scene import Scene
 from cimgen_qt.core.scope import scope_of
+from cimgen_qt.core.sidecar import read_sidecar
+from cimgen_qt.core.verification import report as verification_report
+from cimgen_qt.core.verification import verify
 from cimgen_qt.generators import open_generator
-from cimgen_qt.opening import open_project, snapshot_of, source_of
+from cimgen_qt.opening import RELINK, open_project, snapshot_of, source_of
+from cimgen_qt.raster.delivery import open_composite, open_delivered, open_delivery
+from cimgen_qt.raster.maps import MapOptions, open_map
 from cimgen_qt.raster.rasterio_io import open_raster
+from cimgen_qt.raster.shapes_in import read_polygons
+
+PROFILES = ("same", "cog", "patch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,34 @@ class RenderRequest:
     revision: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Deliver the head of `project` as `target`; `profile` is same, cog or patch."""
+
+    project: str
+    target: str
+    profile: str = "same"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """Recompute the proof of a delivered raster, and compare it with `source` where one is given."""
+
+    target: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """Make the pixels of an export again. `source` and `model` say where they lie now, if they moved."""
+
+    sidecar: str
+    source: str | None = None
+    device: str = "auto"
+    model: str | None = None
+
+
 def job_of(kind: str, request: Mapping[str, Any]) -> Job[Any]:
     """The job of a request that came as JSON. Raises `CimgenError` for what is not known."""
     if kind not in _JOBS:
@@ -95,7 +137,7 @@ def run_new(request: NewRequest) -> Job[dict[str, Any]]:
         facts: dict[str, Any] = {"project": str(target), "image": request.image, "notes": list(reader.info.notes)}
         with Project.create(staged.path, reader.info, palette, source) as project:
             if request.map is not None:
-                facts["map"] = yield from _import(Scene(project, reader), request.map, edited=False, target=target)
+                facts["map"] = yield from _import(Scene(project, reader), request.map, edited=False)
         yield Progress(1, 1, "saving")
         staged.commit()
     return facts
@@ -105,7 +147,16 @@ def run_map(request: MapRequest) -> Job[dict[str, Any]]:
     """Import into an existing project, as one act."""
     path = Path(request.project)
     with open_project(path) as opened:
-        return (yield from _import(opened.scene, request.map, request.edited, path))
+        return (yield from _import(opened.scene, request.map, request.edited))
+
+
+def _import(scene: Scene, source: MapSourceRequest, edited: bool) -> Job[dict[str, Any]]:
+    table = None if source.table is None else Path(source.table)
+    options = MapOptions(source.field, source.class_name, table, source.layer, source.tolerance)
+    with open_map(Path(source.path), scene.grid, scene.palette, scene.reader, options) as opened:
+        data = {"map": Path(source.path).name, "options": asdict(source) | {"path": Path(source.path).name}}
+        yield from scene.import_map(opened.blocks(), data, edited)
+        return opened.report().to_json()
 
 
 def run_render(request: RenderRequest) -> Job[Rendered]:
@@ -118,3 +169,89 @@ def run_render(request: RenderRequest) -> Job[Rendered]:
             return (yield from render(snapshot, scope, generator, request.seed, blend))
         finally:
             generator.close()
+
+
+def run_export(request: ExportRequest) -> Job[dict[str, Any]]:
+    """Write the raster, its companions and its sidecar, and prove them. The project is only read."""
+    target = Path(request.target)
+    if request.profile not in PROFILES:
+        raise CimgenError(f"there is no profile {request.profile!r}", hint=f"There are: {', '.join(PROFILES)}.")
+    with snapshot_of(Path(request.project)) as snapshot:
+        source = Path(snapshot.info.path)
+        require_target(target, source, request.overwrite)
+        kept = snapshot.project.source()
+        facts = source_of(source, target)
+        image = {"name": source.name, "relative": facts.relative, "size": facts.size, "digest": facts.digest}
+        if kept is not None and kept.digest != facts.digest:
+            raise ProjectError(f"the image {source.name} has changed since the project was made", hint=RELINK)
+        delivery = open_delivery(target, snapshot, request.profile, image)
+        return export_facts((yield from export(snapshot, delivery)))
+
+
+def export_facts(exported: Exported) -> dict[str, Any]:
+    """Plain values, and `proof`: the line that a person reads."""
+    proof = exported.proof
+    said = f"0 of {proof.outside_pixels} pixels outside the change differ; {proof.changed_pixels} pixels changed"
+    return {
+        "target": exported.target,
+        "sidecar": exported.sidecar,
+        "companions": list(exported.companions),
+        "profile": exported.profile,
+        "generated": exported.generated,
+        "outside_pixels": proof.outside_pixels,
+        "changed_pixels": proof.changed_pixels,
+        "proof": said,
+        "notes": list(exported.notes),
+        "lines": [f"exported {exported.target}", f"proved: {said}"],
+    }
+
+
+def run_verify(request: VerifyRequest) -> Job[dict[str, Any]]:
+    """Never trusts what it can read again; `passed` is False where a single check fails."""
+    with ExitStack() as stack:
+        source = None if request.source is None else Path(request.source)
+        files = open_delivered(Path(request.target), source, stack)
+        return verification_report((yield from verify(files)))
+
+
+def run_replay(request: ReplayRequest) -> Job[dict[str, Any]]:
+    """Render again what the sidecar tells, over the same source, and count the pixels that differ."""
+    sidecar = read_sidecar(Path(request.sidecar))
+    with ExitStack() as stack:
+        source_path = sidecar.source() if request.source is None else Path(request.source)
+        if fingerprint(source_path).digest != sidecar.data["source"]["digest"]:
+            raise CimgenError(f"{source_path.name} is not the source of this export", hint="Name it with --source.")
+        source = stack.enter_context(open_raster(source_path))
+        classes = stack.enter_context(open_raster(sidecar.beside(sidecar.data["companions"]["classes"])))
+        delivered = open_composite(sidecar, sidecar.beside(sidecar.data["target"]), source_path)
+        stack.callback(delivered.close)
+
+        def open_model(model: Mapping[str, Any]) -> Generator:
+            return open_generator(
+                request.model or str(model["source"] or model["name"]), sidecar.palette, request.device
+            )
+
+        done = yield from replay(sidecar, source, classes, delivered, open_model)
+    return {
+        "pixels": done.pixels,
+        "different": done.different,
+        "largest_difference": done.largest,
+        "notes": list(done.notes),
+    }
+
+
+def polygons_as_geojson(path: Path, project: Path) -> str:
+    """The polygons of a vector file as a scope: GeoJSON in the CRS of the project's image."""
+    with Project.open(project, read_only=True) as opened:
+        polygons = read_polygons(path, opened.grid)
+    return json.dumps({"type": "MultiPolygon", "coordinates": polygons})
+
+
+_JOBS: dict[str, tuple[type[Any], Callable[[Any], Job[Any]]]] = {
+    "new": (NewRequest, run_new),
+    "map": (MapRequest, run_map),
+    "render": (RenderRequest, run_render),
+    "export": (ExportRequest, run_export),
+    "verify": (VerifyRequest, run_verify),
+    "replay": (ReplayRequest, run_replay),
+}

@@ -88,8 +88,7 @@ def accept(project: Path, rendered: Rendered) -> None:
 
 def export(options: argparse.Namespace, console: Console) -> int:
     request = tasks.ExportRequest(str(options.project), str(options.target), options.profile, options.overwrite)
-    result = console.run(tasks.run_export(request))
-    facts = tasks.export_facts(result)
+    facts = console.run(tasks.run_export(request))
     console.warn(*facts["notes"])
     console.result(facts, *facts["lines"])
     return OK

@@ -44,7 +44,7 @@ def run_demo(folder: Path, seed: int, console: Console) -> Path:
         write_sheet(opened.snapshot(), None, picture)
     area = hectares(rendered.square_metres, rendered.pixels)
     steps.append(f"generate  {len(rendered.patches)} areas, {area}, {rendered.seconds:.1f} s, {rendered.model['name']}")
-    exported = tasks.export_facts(console.run(tasks.run_export(tasks.ExportRequest(str(project), str(target)))))
+    exported = console.run(tasks.run_export(tasks.ExportRequest(str(project), str(target))))
     steps.append(f"export    {target}")
     verified = console.run(tasks.run_verify(tasks.VerifyRequest(str(target), str(image))))
     if not verified["passed"]:

@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from cimgen_qt import __version__
+from cimgen_qt.core.durable import require_writable
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.paths import resources, user_data
 
@@ -52,10 +53,8 @@ def _writable() -> bool:
     folder = user_data()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".doctor"
-        probe.touch()
-        probe.unlink()
-    except OSError:
+        require_writable(folder / "doctor")
+    except (OSError, CimgenError):
         return False
     return True
 
@@ -65,7 +64,7 @@ def _gdal_works() -> bool:
     from cimgen_qt.raster.rasterio_io import open_raster
 
     try:
-        with open_raster((resources() / "samples" / "village.tif")) as reader:
+        with open_raster(resources() / "samples" / "village.tif") as reader:
             return '"EPSG","32633"' in (reader.info.grid.crs or "").replace(" ", "")
     except CimgenError:
         return False

@@ -24,7 +24,7 @@ def colour_match(photo: Floats, new: Floats, mask: Mask, ring: int, usable: Mask
     classes = np.zeros(mask.shape, np.uint8) if labels is None else labels
     out = new.copy()
     left = []
-    shifts = []
+    shifts: list[tuple[int, Floats]] = []
     for class_id in np.unique(classes[mask]).tolist():
         inside, outside = mask & usable & (classes == class_id), near & (classes == class_id)
         if min(int(inside.sum()), int(outside.sum())) < FEWEST:
@@ -37,7 +37,7 @@ def colour_match(photo: Floats, new: Floats, mask: Mask, ring: int, usable: Mask
         shifts.append((int(inside.sum()), wanted - middle))
     if shifts:
         weight = sum(count for count, _ in shifts)
-        common = sum(count * shift for count, shift in shifts) / weight
+        common = np.sum([count * shift for count, shift in shifts], axis=0) / weight
         for inside in left:
             out[inside] = new[inside] + common
     return out
@@ -46,4 +46,4 @@ def colour_match(photo: Floats, new: Floats, mask: Mask, ring: int, usable: Mask
 def _statistics(pixels: Floats) -> tuple[Floats, Floats]:
     """Median and median deviation per band: a few odd pixels do not move them."""
     middle = np.median(pixels, axis=0)
-    return middle, 1.4826 * np.median(np.abs(pixels - middle), axis=0)
+    return np.asarray(middle, np.float32), np.asarray(1.4826 * np.median(np.abs(pixels - middle), axis=0), np.float32)

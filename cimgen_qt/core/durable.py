@@ -68,6 +68,15 @@ class Staged:
         with explained(self.target, "confirmed by the disk; it is complete, but a power cut now might undo it"):
             self._disk.sync_folder(self.target.parent)
 
+    def fill(self, data: bytes | memoryview) -> None:
+        """Put `data` into the staged file, as its whole content."""
+        with explained(self.target, "written"):
+            descriptor = self._disk.reopen(self.path, truncate=True)
+            try:
+                write_all(self._disk, descriptor, data)
+            finally:
+                self._disk.close(descriptor)
+
     def discard(self) -> None:
         """Remove what was written; does nothing after a commit. Raises nothing."""
         if not self._open:
@@ -142,12 +151,7 @@ def stage(target: Path, keep_suffix: bool = False, disk: Disk = DISK) -> Staged:
 def write_bytes(target: Path, data: bytes | memoryview, disk: Disk = DISK) -> None:
     """Set `data` in place as a whole file. Raises ExportError, as `stage` and `commit` do."""
     with stage(target, disk=disk) as staged:
-        with explained(staged.target, "written"):
-            descriptor = disk.reopen(staged.path, truncate=True)
-            try:
-                write_all(disk, descriptor, data)
-            finally:
-                disk.close(descriptor)
+        staged.fill(data)
         staged.commit()
 
 

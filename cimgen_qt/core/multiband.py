@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimgen_qt.core.distance import inner_distance
+from cimgen_qt.core.pyramid import cell_sums, doubled
 from cimgen_qt.core.raster import Mask
 
 Floats = NDArray[np.float32]
@@ -24,15 +25,16 @@ def multiband(difference: Floats, mask: Mask, feather: float) -> Floats:
     for _ in range(LEVELS):
         if min(coarse.shape) < 8:
             break
-        half, half_mask = _halved(coarse), _eroded(shape)
-        bands.append((coarse - _doubled(half, coarse.shape), rim_weight(shape, feather)))
+        half, half_mask = cell_sums(coarse, "edge") / np.float32(4), _eroded(shape)
+        bands.append((coarse - doubled(half, coarse.shape), rim_weight(shape, feather)))
         coarse, shape = half, half_mask
         sizes.append(coarse.shape)
     total = coarse * rim_weight(shape, feather)
     for (band, weight), size in zip(reversed(bands), reversed(sizes[: len(bands)]), strict=True):
-        total = _doubled(total, size) + band * weight
+        total = doubled(total, size) + band * weight
     # The coarse weights are made on coarse pixels: at the very rim the finest weight has the last word.
-    return total * np.minimum(1, inner_distance(mask, 2) / 2)
+    last: Floats = np.minimum(np.float32(1), inner_distance(mask, 2) / np.float32(2))
+    return total * last
 
 
 def rim_weight(mask: Mask, feather: float) -> Floats:
@@ -44,30 +46,9 @@ def rim_weight(mask: Mask, feather: float) -> Floats:
     return weight
 
 
-def _halved(x: Floats) -> Floats:
-    """Mean of cells of 2 x 2; an odd last row or column is repeated."""
-    height, width = x.shape
-    padded = np.pad(x, ((0, height % 2), (0, width % 2)), mode="edge")
-    mean: Floats = (padded[0::2, 0::2] + padded[1::2, 0::2] + padded[0::2, 1::2] + padded[1::2, 1::2]) / 4
-    return mean
-
-
 def _eroded(mask: Mask) -> Mask:
     """Cells that lie wholly inside."""
     height, width = mask.shape
     padded = np.pad(mask, ((0, height % 2), (0, width % 2)), mode="edge")
     whole: Mask = padded[0::2, 0::2] & padded[1::2, 0::2] & padded[0::2, 1::2] & padded[1::2, 1::2]
     return whole
-
-
-def _doubled(x: Floats, shape: tuple[int, ...]) -> Floats:
-    """Bilinear, cell middles kept where they are."""
-    for axis, size in enumerate(shape):
-        near = np.repeat(x, 2, axis=axis)
-        along = np.moveaxis(near, axis, 0)
-        other = np.moveaxis(np.repeat(x, 2, axis=axis), axis, 0)
-        other[1:-1:2], other[2::2] = np.moveaxis(x, axis, 0)[1:], np.moveaxis(x, axis, 0)[:-1]
-        along *= 0.75
-        along += 0.25 * other
-        x = np.moveaxis(along[:size], 0, axis)
-    return np.ascontiguousarray(x)

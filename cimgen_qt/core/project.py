@@ -69,8 +69,8 @@ class Project:
 
     @classmethod
     def create(cls, path: Path, info: RasterInfo, palette: Palette, source: schema.Source) -> Project:
-        """Make a new file at `path`, which must not exist. Raises `ProjectError`."""
-        if path.exists():
+        """Make a new file at `path`, which must not exist or be empty. Raises `ProjectError`."""
+        if path.exists() and path.stat().st_size:
             raise ProjectError(f"{path.name} exists already", hint="Choose another name, or open it.")
         lock = Lock(path)
         lock.acquire()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -66,16 +66,35 @@ class RasterReader(Protocol):
 class RasterWriter(Protocol):
     """Writes one raster block by block. Nothing stands at the user's path before `commit` has returned."""
 
-    def blocks(self) -> Sequence[Window]:
-        """The windows to be written, in the order that suits the file."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know: what this file cannot hold, and why it is another kind than the source."""
         ...
 
-    def write(self, window: Window, pixels: Pixels) -> None: ...
+    def write(self, window: Window, pixels: Pixels, changed: Mask) -> None:
+        """Lay the `changed` pixels of `window` over the source's."""
+        ...
+
+    def finish(self, tags: Mapping[str, str], xmp: bytes) -> RasterReader:
+        """Close the file, still at its hidden place, and open what a user will read: to be compared, then closed."""
+        ...
 
     def commit(self) -> None:
-        """Close, read back and compare, flush to disk, rename into place. Raises `ExportError`, leaving nothing."""
+        """Flush to disk and rename into place. Raises `ExportError`, leaving nothing."""
         ...
 
     def discard(self) -> None:
         """Remove everything begun. Harmless after `commit` and when called twice."""
         ...
+
+
+class PlaneWriter(Protocol):
+    """Writes a companion raster of uint8 planes on the grid of the image; the same promise about the user's path."""
+
+    def write(self, window: Window, planes: Pixels) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def discard(self) -> None: ...

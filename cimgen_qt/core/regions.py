@@ -37,6 +37,12 @@ class Runs:
         inside = (at >= 0) & (self.row[at] == rows) & (self.start[at] <= cols) & (cols < self.end[at])
         return np.where(inside, self.area[at], -1)
 
+    def only(self, areas: ArrayLike) -> Runs:
+        """The runs of these areas alone, numbered anew in the same order."""
+        kept = np.isin(self.area, np.asarray(areas, np.int64))
+        numbers = np.unique(self.area[kept], return_inverse=True)[1].reshape(-1).astype(np.int64)
+        return Runs(self.row[kept], self.start[kept], self.end[kept], numbers)
+
     def windows(self) -> list[Window]:
         """The smallest window round each area."""
         row0, col0 = _reduced(np.minimum, self.row, self), _reduced(np.minimum, self.start, self)

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ from cimgen_qt.core.errors import CimgenError, ModelError
 from cimgen_qt.core.generator import Generator, Request
 from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.jobs import Job, Progress
+from cimgen_qt.core.packing import pack_runs
 from cimgen_qt.core.palette import Palette
 from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo
 from cimgen_qt.core.resample import nearest, shrink_or_grow
 from cimgen_qt.core.scope import Area, Scope
-from cimgen_qt.core.snapshot import Snapshot
 from cimgen_qt.core.tiling import Lattice, Tile
 
 LARGEST_BLEND = 2048
@@ -55,6 +55,8 @@ class Rendered:
     seconds: float = 0.0
     pixels: int = 0
     square_metres: float | None = None
+    areas: str = ""
+    """The areas of the scope, packed by `pack_runs`: to make the same again."""
 
     def facts(self) -> dict[str, Any]:
         """Everything but the patches, in plain values."""
@@ -69,14 +71,39 @@ class Rendered:
             "seconds": round(self.seconds, 3),
             "pixels": self.pixels,
             "square_metres": self.square_metres,
+            "areas": self.areas,
         }
+
+
+class Ground(Protocol):
+    """What is rendered: a snapshot, or what a sidecar says of one."""
+
+    @property
+    def grid(self) -> Grid: ...
+
+    @property
+    def info(self) -> RasterInfo: ...
+
+    @property
+    def palette(self) -> Palette: ...
+
+    @property
+    def revision(self) -> int: ...
+
+    def read_photo(self, window: Window) -> Pixels: ...
+
+    def read_valid(self, window: Window) -> Mask: ...
+
+    def read_map(self, window: Window) -> Labels: ...
+
+    def read_labels(self, window: Window) -> Labels: ...
 
 
 @dataclass(frozen=True)
 class PristineView:
     """What a generator may look at: the scene before any edit, and which ground is to be made."""
 
-    snapshot: Snapshot
+    snapshot: Ground
     scope: Scope
 
     @property
@@ -113,7 +140,7 @@ class PristineView:
 class _Render:
     """The state of one run."""
 
-    snapshot: Snapshot
+    snapshot: Ground
     scope: Scope
     generator: Generator
     seed: int
@@ -173,7 +200,7 @@ class _Render:
         return pixels
 
 
-def render(snapshot: Snapshot, scope: Scope, generator: Generator, seed: int, settings: BlendSettings) -> Job[Rendered]:
+def render(snapshot: Ground, scope: Scope, generator: Generator, seed: int, settings: BlendSettings) -> Job[Rendered]:
     """Generate and blend every area of `scope`; yields each `Patch` as the payload of its progress.
 
     Raises `CimgenError` where there is nothing to do, `ModelError` where the generator breaks its promise.
@@ -206,6 +233,7 @@ def render(snapshot: Snapshot, scope: Scope, generator: Generator, seed: int, se
         time.monotonic() - started,
         sum(int(p.mask.sum()) for p in patches),
         _area(snapshot, patches),
+        pack_runs(scope.runs),
     )
 
 
@@ -267,6 +295,6 @@ def _model_facts(generator: Generator) -> dict[str, Any]:
     }
 
 
-def _area(snapshot: Snapshot, patches: list[Patch]) -> float | None:
+def _area(snapshot: Ground, patches: list[Patch]) -> float | None:
     size = snapshot.grid.pixel_area
     return None if size is None else size * sum(int(p.mask.sum()) for p in patches)

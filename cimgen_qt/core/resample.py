@@ -36,7 +36,8 @@ def nearest(array: NDArray[A], height: int, width: int) -> NDArray[A]:
     """(rows, cols) to (height, width): the value at the middle of each new pixel."""
     rows = ((np.arange(height) + 0.5) * array.shape[0] / height).astype(np.int64)
     cols = ((np.arange(width) + 0.5) * array.shape[1] / width).astype(np.int64)
-    return array[rows[:, None], cols]
+    picked: NDArray[A] = array[rows[:, None], cols]
+    return picked
 
 
 def _along(values: Doubles, axis: int, size: int) -> Doubles:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimgen_qt.core.chunks import chunk_keys, chunk_window
+from cimgen_qt.core.chunks import chunk_window
 from cimgen_qt.core.edits import Polygon
 from cimgen_qt.core.errors import CimgenError
-from cimgen_qt.core.grid import Window
+from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.raster import Labels, Mask
 from cimgen_qt.core.regions import Runs, find_areas
 from cimgen_qt.core.snapshot import Snapshot
@@ -33,30 +33,25 @@ class Area:
 class Scope:
     """Areas to be made. Within them `wanted` pixels are generated and `reverted` ones get the photo back."""
 
-    snapshot: Snapshot
     areas: tuple[Area, ...]
     text: str
     """How the user named it: changed, edited, all, or GeoJSON."""
-    _runs: Runs
-    _numbers: tuple[int, ...]
-    _whole: bool
+    runs: Runs
+    """Of the areas, numbered as they are."""
+    back: Callable[[Window], Mask]
+    """Pixels that get the photo back, wherever they lie."""
 
     def area_mask(self, area: Area, window: Window) -> Mask:
         """Pixels of `window` that belong to `area`."""
-        return self._runs.mask([self._numbers[self.areas.index(area)]], window)
+        return self.runs.mask([self.areas.index(area)], window)
 
     def mask(self, window: Window) -> Mask:
         """Pixels of `window` in any area of the scope."""
-        return self._runs.mask(self._numbers, window)
+        return self.runs.mask(range(len(self.areas)), window)
 
     def reverted(self, window: Window) -> Mask:
         """Pixels whose class was painted back after they had been generated, and which nobody asked for by name."""
-        if self._whole:
-            return np.zeros(window.shape, bool)
-        labels, maker = self.snapshot.read_labels(window), self.snapshot.read_maker(window)
-        made = self.snapshot.read_made(window)
-        back: Mask = (labels == self.snapshot.read_map(window)) & (maker > 0) & (made != labels)
-        return back & self.mask(window)
+        return self.mask(window) & self.back(window)
 
     def wanted(self, window: Window) -> Mask:
         """Pixels that are to be generated."""
@@ -68,13 +63,13 @@ def changed_scope(snapshot: Snapshot) -> Scope:
     runs = find_areas(_blocks(snapshot, stale=False))
     stale = find_areas(_blocks(snapshot, stale=True))
     numbers = np.unique(runs.area_at(stale.row, stale.start))
-    return _scope(snapshot, runs, tuple(int(n) for n in numbers if n >= 0), "changed", whole=False)
+    return scope_over(snapshot.grid, runs.only(numbers[numbers >= 0]), "changed", _painted_back(snapshot))
 
 
 def edited_scope(snapshot: Snapshot) -> Scope:
     """Every area that differs from the original map, those already made included: to make all of it anew."""
     runs = find_areas(_blocks(snapshot, stale=False))
-    return _scope(snapshot, runs, tuple(range(runs.count)), "edited", whole=False)
+    return scope_over(snapshot.grid, runs, "edited", _painted_back(snapshot))
 
 
 def whole_scope(snapshot: Snapshot) -> Scope:
@@ -83,7 +78,7 @@ def whole_scope(snapshot: Snapshot) -> Scope:
     row = np.arange(window.height, dtype=np.int64)
     zero = np.zeros(window.height, np.int64)
     runs = Runs(row, zero, zero + window.width, zero)
-    return _scope(snapshot, runs, (0,), "all", whole=True)
+    return scope_over(snapshot.grid, runs, "all")
 
 
 def polygon_scope(snapshot: Snapshot, geojson: str) -> Scope:
@@ -94,7 +89,7 @@ def polygon_scope(snapshot: Snapshot, geojson: str) -> Scope:
     runs = find_areas(Polygon(placed).pieces(snapshot))
     if not runs.count:
         raise CimgenError("the polygons lie outside the image", hint="They must be in the CRS of the image.")
-    return _scope(snapshot, runs, tuple(range(runs.count)), geojson, whole=True)
+    return scope_over(snapshot.grid, runs, geojson)
 
 
 def scope_of(snapshot: Snapshot, text: str) -> Scope:
@@ -133,10 +128,27 @@ def _blocks(snapshot: Snapshot, stale: bool) -> Iterator[tuple[Window, Mask]]:
             yield window, mask
 
 
-def _scope(snapshot: Snapshot, runs: Runs, numbers: tuple[int, ...], text: str, whole: bool) -> Scope:
-    windows, sizes, pixel = runs.windows(), runs.sizes(), snapshot.grid.pixel_area
-    areas = tuple(Area(windows[n], int(sizes[n]), None if pixel is None else float(sizes[n]) * pixel) for n in numbers)
-    return Scope(snapshot, areas, text, runs, numbers, whole)
+def _nothing(window: Window) -> Mask:
+    return np.zeros(window.shape, bool)
+
+
+def _painted_back(snapshot: Snapshot) -> Callable[[Window], Mask]:
+    def back(window: Window) -> Mask:
+        labels, maker = snapshot.read_labels(window), snapshot.read_maker(window)
+        found: Mask = (labels == snapshot.read_map(window)) & (maker > 0) & (snapshot.read_made(window) != labels)
+        return found
+
+    return back
+
+
+def scope_over(grid: Grid, runs: Runs, text: str, back: Callable[[Window], Mask] = _nothing) -> Scope:
+    """A scope of the areas that `runs` number."""
+    windows, sizes, pixel = runs.windows(), runs.sizes(), grid.pixel_area
+    areas = tuple(
+        Area(window, int(size), None if pixel is None else float(size) * pixel)
+        for window, size in zip(windows, sizes, strict=True)
+    )
+    return Scope(areas, text, runs, back)
 
 
 def _rings(geojson: str) -> list[list[tuple[float, float]]]:
@@ -165,9 +177,3 @@ def _geometries(data: dict[str, object]) -> Iterator[list[list[list[float]]]]:
             yield polygon
         case {"type": "MultiPolygon", "coordinates": list(polygons)}:
             yield from polygons
-
-
-def blocks_of(window: Window) -> Iterator[Window]:
-    """`window` cut along chunks."""
-    for row, col in chunk_keys(window):
-        yield Window(row * 256, col * 256, 256, 256).intersect(window)

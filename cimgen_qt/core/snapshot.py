@@ -34,13 +34,15 @@ class Generation:
     scope: str
     time: str
     warnings: tuple[str, ...] = ()
+    areas: str = ""
+    """The areas that were made, packed."""
 
     @classmethod
     def of(cls, act: Act) -> Generation:
         """Read the act that accepted it."""
         data = act.data
         facts = (data["revision"], data["model"], data["seed"], data["blend"], data["scope"])
-        return cls(act.id, *facts, act.time, tuple(data.get("warnings", ())))
+        return cls(act.id, *facts, act.time, tuple(data.get("warnings", ())), data.get("areas", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ LARGEST_BYTES = 4 * 1024 * 1024
 def parse_toml(text: str, name: str = "text") -> dict[str, Any]:
     """Raises `CimgenError` that names the line."""
     try:
-        return tomllib.loads(text)
+        values: dict[str, Any] = tomllib.loads(text)
+        return values
     except tomllib.TOMLDecodeError as error:
         raise CimgenError(f"{name} is not valid TOML: {error}", hint="Mend the line and try again.") from error
 

@@ -130,7 +130,7 @@ def test_bands_are_found_by_colour_description_number_or_common_order(
 
 
 def test_a_band_that_has_to_be_seen_and_is_not_there_is_named() -> None:
-    with pytest.raises(ModelError, match="nir.*red, green, blue"):
+    with pytest.raises(ModelError, match=r"nir.*red, green, blue"):
         require_bands(("red", "nir"), info(3, RGB))
 
 
