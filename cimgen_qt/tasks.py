@@ -78,6 +78,8 @@ class RenderRequest:
     scope: str = "changed"
     blend: Mapping[str, Any] = field(default_factory=dict)
     revision: int | None = None
+    grow: int = 0
+    """Pixels by which changed areas are widened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def run_render(request: RenderRequest) -> Job[Rendered]:
     with snapshot_of(Path(request.project), request.revision) as snapshot:
         generator = open_generator(request.model, snapshot.palette, request.device)
         try:
-            scope = scope_of(snapshot, request.scope)
+            scope = scope_of(snapshot, request.scope, request.grow)
             return (yield from render(snapshot, scope, generator, request.seed, blend))
         finally:
             generator.close()

@@ -59,13 +59,17 @@ def paint(options: argparse.Namespace, console: Console) -> int:
 def render(options: argparse.Namespace, console: Console) -> int:
     if options.preview is not None and options.preview.suffix.lower() != ".png":
         raise CimgenError(f"{options.preview.name} is no PNG", hint="Give --preview a name that ends in .png.")
-    blend: dict[str, Any] = {"mode": options.blend, "colour_match": options.colour_match}
+    blend: dict[str, Any] = {
+        "mode": options.blend,
+        "colour_match": options.colour_match,
+        "hard_edges": not options.soft_edges,
+    }
     if options.feather is not None:
         blend["feather"] = options.feather
     if options.feather_m is not None:
         blend["feather_metres"] = options.feather_m
     request = tasks.RenderRequest(
-        str(options.project), options.model, options.seed, options.device, _scope(options), blend
+        str(options.project), options.model, options.seed, options.device, _scope(options), blend, grow=options.grow
     )
     rendered = console.run(tasks.run_render(request))
     console.warn(*rendered.warnings)

@@ -13,6 +13,8 @@ from cimgen_qt.opening import open_project
 from cimgen_qt.paths import resources
 
 NAMES = ("village.cimgen", "village_edited.tif", "before_after.png")
+GROW = 8
+"""Pixels: as long as the shadows of the sample are."""
 EDITS = (
     ("remove a building", Fill(325, 346), "vegetation"),
     ("add a building", Polygon((((455.0, 110.0), (455.0, 150.0), (482.0, 150.0), (482.0, 110.0)),)), "building"),
@@ -37,7 +39,7 @@ def run_demo(folder: Path, seed: int, console: Console) -> Path:
         for said, shape, class_name in EDITS:
             if scene.paint(Edit(shape, scene.palette.find(class_name).id)) is not None:
                 steps.append(f"paint     {said}")
-    rendered = console.run(tasks.run_render(tasks.RenderRequest(str(project), seed=seed)))
+    rendered = console.run(tasks.run_render(tasks.RenderRequest(str(project), seed=seed, grow=GROW)))
     console.warn(*rendered.warnings)
     with open_project(project) as opened:
         opened.scene.lay(rendered)

@@ -29,7 +29,8 @@ def _shapes(options: argparse.Namespace, scene: Scene, width: float | None) -> I
         rows, cols = sorted(options.rect[0::2]), sorted(options.rect[1::2])
         yield Rectangle(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0])
     elif options.fill is not None:
-        yield Fill(*options.fill, everywhere=options.everywhere)
+        row, col = options.fill
+        yield Fill(row, col, options.everywhere)
     elif options.polygon is not None:
         yield from _polygons(options.polygon, scene)
     else:

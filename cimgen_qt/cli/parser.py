@@ -96,6 +96,8 @@ def _render(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPar
     command.add_argument("--feather-m", type=float, metavar="M", help="the same in metres")
     command.add_argument("--colour-match", action="store_true", help="match colours to the ring round the change")
     command.add_argument("--scope", default="changed", metavar="S", help="changed, edited, all, or a vector file")
+    command.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the changed areas")
+    command.add_argument("--soft-edges", action="store_true", help="blend across the borders of classes as well")
     command.add_argument("--accept", action="store_true", help="make the proposal part of the project")
     command.add_argument("--preview", type=Path, metavar="F.png", help="write a picture: before and after")
     return command

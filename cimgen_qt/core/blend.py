@@ -48,6 +48,8 @@ class BlendSettings:
     colour_match: bool = False
     ring: int = 16
     feather_metres: float | None = None
+    hard_edges: bool = True
+    """Blend only into ground of the same class: the edge of a roof or a shore stays as sharp as it was made."""
 
     def __post_init__(self) -> None:
         limits = {"feather": (0, 256), "tau": (0.5, 512), "ring": (1, 256)}
@@ -114,33 +116,44 @@ def blend(
     if not wanted.any():
         return Blended(out, np.zeros(mask.shape, np.uint8))
     bands = [b for b in range(photo.shape[2]) if b != alpha]
-    made = new[..., bands].astype(np.float32)
+    made = np.where(wanted[..., None], new[..., bands], 0).astype(np.float32)
     below = np.where(usable[..., None], photo[..., bands], 0).astype(np.float32)
     if settings.colour_match:
         made = colour_match(below, made, wanted, settings.ring, usable, labels)
+    parts = _parts(wanted, usable, labels if settings.hard_edges else None)
     for number, band in enumerate(bands):
-        mixed = _mix(below[..., number], made[..., number], wanted, usable, settings)
-        out[..., band] = np.where(wanted, _as_dtype(mixed, photo.dtype), photo[..., band])
+        for inside, rim in parts:
+            mixed = _mix(below[..., number], made[..., number], inside, rim, settings)
+            out[..., band] = np.where(inside, _as_dtype(mixed, photo.dtype), out[..., band])
     out[~wanted] = photo[~wanted]
     same = (out[..., bands] == new[..., bands]).all(axis=2)
     origin = np.where(wanted, np.where(same, 1, 2), 0).astype(np.uint8)
     return Blended(out, origin)
 
 
-def _mix(photo: Floats, new: Floats, mask: Mask, usable: Mask, settings: BlendSettings) -> Floats:
+def _parts(mask: Mask, usable: Mask, labels: Labels | None) -> list[tuple[Mask, Mask]]:
+    """Pieces that are blended by themselves: the pixels of one class, and the ground outside that they blend into."""
+    around = usable & ~mask
+    if labels is None:
+        return [(mask, around)]
+    return [(mask & (labels == c), around & (labels == c)) for c in np.unique(labels[mask]).tolist()]
+
+
+def _mix(photo: Floats, new: Floats, inside: Mask, around: Mask, settings: BlendSettings) -> Floats:
+    """`new` as seen in the piece `inside`, which meets the photo at the pixels `around` it; elsewhere anything."""
     match settings.mode:
         case BlendMode.REPLACE:
             return new
         case BlendMode.FEATHER:
-            return photo + (new - photo) * rim_weight(mask, settings.feather)
+            return photo + (new - photo) * rim_weight(~around, settings.feather)
         case BlendMode.MULTIBAND:
-            return photo + multiband(np.where(mask, new - photo, 0), mask, settings.feather)
+            return photo + multiband(np.where(inside, new - photo, 0), inside, ~around, settings.feather)
         case BlendMode.POISSON | BlendMode.MEMBRANE:
             tau = settings.tau if settings.mode is BlendMode.MEMBRANE else None
-            return new + membrane(_step_at_rim(photo, new, mask, usable), mask, usable & ~mask, tau)
+            return new + membrane(_step_at_rim(photo, new, inside, around), inside, around, tau)
 
 
-def _step_at_rim(photo: Floats, new: Floats, mask: Mask, usable: Mask) -> Floats:
+def _step_at_rim(photo: Floats, new: Floats, mask: Mask, around: Mask) -> Floats:
     """Photo minus what was made, as seen just outside the mask.
 
     What was made is only sure inside, so the made pixels next to the rim stand for those beyond it: a pixel outside
@@ -155,7 +168,7 @@ def _step_at_rim(photo: Floats, new: Floats, mask: Mask, usable: Mask) -> Floats
     ):  # fmt: skip
         count[here] += inside[there]
         total[here] += held[there]
-    rim = (count > 0) & ~mask & usable
+    rim = (count > 0) & around
     return np.where(rim, photo - total / np.maximum(count, 1), 0).astype(np.float32)
 
 

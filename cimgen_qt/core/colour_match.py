@@ -33,7 +33,7 @@ def colour_match(photo: Floats, new: Floats, mask: Mask, ring: int, usable: Mask
         middle, spread = _statistics(new[inside])
         wanted, wanted_spread = _statistics(photo[outside])
         gain = np.clip(wanted_spread / np.maximum(spread, 1e-6), 1 / LARGEST_GAIN, LARGEST_GAIN)
-        out[inside] = (new[inside] - middle) * gain + wanted
+        out[inside] = ((new[inside] - middle) * gain + wanted).astype(np.float32)
         shifts.append((int(inside.sum()), wanted - middle))
     if shifts:
         weight = sum(count for count, _ in shifts)
@@ -45,5 +45,6 @@ def colour_match(photo: Floats, new: Floats, mask: Mask, ring: int, usable: Mask
 
 def _statistics(pixels: Floats) -> tuple[Floats, Floats]:
     """Median and median deviation per band: a few odd pixels do not move them."""
-    middle = np.median(pixels, axis=0)
-    return np.asarray(middle, np.float32), np.asarray(1.4826 * np.median(np.abs(pixels - middle), axis=0), np.float32)
+    middle: Floats = np.median(pixels, axis=0).astype(np.float32)
+    spread: Floats = (1.4826 * np.median(np.abs(pixels - middle), axis=0)).astype(np.float32)
+    return middle, spread

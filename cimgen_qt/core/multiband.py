@@ -13,13 +13,13 @@ Floats = NDArray[np.float32]
 LEVELS = 5
 
 
-def multiband(difference: Floats, mask: Mask, feather: float) -> Floats:
+def multiband(difference: Floats, inside: Mask, mask: Mask, feather: float) -> Floats:
     """What to add to the photo: each band of `difference` (height, width), weighted from 0 at the rim to 1 inside.
 
-    `difference` is 0 outside the mask. The finest band is faded in over `feather` pixels, each coarser one over twice
+    `difference` is 0 outside `inside`; `mask` is all but the ground that it is to meet. The finest band is faded in over `feather` pixels, each coarser one over twice
     as many, so nothing jumps at the rim and nothing outside the mask is touched.
     """
-    total, coarse, shape = np.zeros_like(difference), difference, mask
+    coarse, shape = _filled(difference, inside), mask
     sizes = [difference.shape]
     bands: list[tuple[Floats, Floats]] = []
     for _ in range(LEVELS):
@@ -35,6 +35,12 @@ def multiband(difference: Floats, mask: Mask, feather: float) -> Floats:
     # The coarse weights are made on coarse pixels: at the very rim the finest weight has the last word.
     last: Floats = np.minimum(np.float32(1), inner_distance(mask, 2) / np.float32(2))
     return total * last
+
+
+def _filled(difference: Floats, inside: Mask) -> Floats:
+    """With its own mean outside, so that a hard edge is not smeared by the coarse bands."""
+    mean = difference[inside].mean(dtype=np.float64) if inside.any() else 0.0
+    return np.where(inside, difference, np.float32(mean)).astype(np.float32)
 
 
 def rim_weight(mask: Mask, feather: float) -> Floats:

@@ -8,7 +8,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -114,7 +114,8 @@ class Project:
         """Harmless when called twice."""
         with self._mutex:
             if self._file_lock is not None and self._file_lock.held:
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                with suppress(sqlite3.OperationalError):  # somebody is reading: then the journal stays beside the file
+                    self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.close()
             if self._file_lock is not None:
                 self._file_lock.release()

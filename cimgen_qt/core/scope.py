@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cimgen_qt.core.chunks import chunk_window
+from cimgen_qt.core.chunks import chunk_keys, chunk_window
+from cimgen_qt.core.distance import inner_distance
 from cimgen_qt.core.edits import Polygon
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.grid import Grid, Window
@@ -18,6 +19,7 @@ from cimgen_qt.core.regions import Runs, find_areas
 from cimgen_qt.core.snapshot import Snapshot
 
 Ids = NDArray[np.int32]
+LARGEST_GROWTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,20 @@ class Scope:
         return self.mask(window) & ~self.reverted(window)
 
 
-def changed_scope(snapshot: Snapshot) -> Scope:
-    """Every area in which something is not yet as the map wants it; an area is always made as a whole."""
-    runs = find_areas(_blocks(snapshot, stale=False))
+def changed_scope(snapshot: Snapshot, grow: int = 0) -> Scope:
+    """Every area in which something is not yet as the map wants it; an area is always made as a whole.
+
+    `grow` widens the areas by so many pixels, for maps that are a little off and for what a thing leaves round it.
+    """
+    runs = find_areas(_blocks(snapshot, stale=False, grow=grow))
     stale = find_areas(_blocks(snapshot, stale=True))
     numbers = np.unique(runs.area_at(stale.row, stale.start))
     return scope_over(snapshot.grid, runs.only(numbers[numbers >= 0]), "changed", _painted_back(snapshot))
 
 
-def edited_scope(snapshot: Snapshot) -> Scope:
+def edited_scope(snapshot: Snapshot, grow: int = 0) -> Scope:
     """Every area that differs from the original map, those already made included: to make all of it anew."""
-    runs = find_areas(_blocks(snapshot, stale=False))
+    runs = find_areas(_blocks(snapshot, stale=False, grow=grow))
     return scope_over(snapshot.grid, runs, "edited", _painted_back(snapshot))
 
 
@@ -92,13 +97,15 @@ def polygon_scope(snapshot: Snapshot, geojson: str) -> Scope:
     return scope_over(snapshot.grid, runs, geojson)
 
 
-def scope_of(snapshot: Snapshot, text: str) -> Scope:
-    """The scope that `text` names: changed, edited, all, or GeoJSON."""
+def scope_of(snapshot: Snapshot, text: str, grow: int = 0) -> Scope:
+    """The scope that `text` names: changed, edited, all, or GeoJSON; the first two widened by `grow` pixels."""
+    if not 0 <= grow <= LARGEST_GROWTH:
+        raise CimgenError(f"areas cannot grow by {grow} pixels", hint=f"Choose from 0 to {LARGEST_GROWTH}.")
     match text:
         case "changed":
-            return changed_scope(snapshot)
+            return changed_scope(snapshot, grow)
         case "edited":
-            return edited_scope(snapshot)
+            return edited_scope(snapshot, grow)
         case "all":
             return whole_scope(snapshot)
         case _:
@@ -116,16 +123,26 @@ def _stale(labels: Labels, original: Labels, maker: Ids, made: Labels) -> Mask:
     return stale
 
 
-def _blocks(snapshot: Snapshot, stale: bool) -> Iterator[tuple[Window, Mask]]:
-    project = snapshot.project
-    for key in project.keys(("labels", "maker"), snapshot.revision):
+def _blocks(snapshot: Snapshot, stale: bool, grow: int = 0) -> Iterator[tuple[Window, Mask]]:
+    keys = set(snapshot.project.keys(("labels", "maker"), snapshot.revision))
+    if grow:
+        keys = {near for key in keys for near in chunk_keys(chunk_window(key, snapshot.grid).padded(grow))}
+    for key in sorted(keys):
         window = chunk_window(key, snapshot.grid)
-        if stale:
-            mask = read_stale(snapshot, window)
-        else:
-            mask = (snapshot.read_labels(window) != snapshot.read_map(window)) | (snapshot.read_maker(window) > 0)
-        if mask.any():
-            yield window, mask
+        if not window:
+            continue
+        seen = window.padded(grow).intersect(snapshot.grid.window)
+        mask = read_stale(snapshot, seen) if stale else _touched(snapshot, seen)
+        if grow and mask.any():
+            mask = inner_distance(~mask, grow) <= grow
+        if mask[window.slices(seen)].any():
+            yield window, mask[window.slices(seen)]
+
+
+def _touched(snapshot: Snapshot, window: Window) -> Mask:
+    """Pixels of another class than the original, and pixels that were made."""
+    touched: Mask = (snapshot.read_labels(window) != snapshot.read_map(window)) | (snapshot.read_maker(window) > 0)
+    return touched
 
 
 def _nothing(window: Window) -> Mask:

@@ -204,7 +204,8 @@ def _smoothest(examples: Sequence[Example]) -> tuple[Example, int]:
     best: tuple[float, Example, int] | None = None
     for enough in (BLOCK * BLOCK // 16, 1):
         for example in examples:
-            gray = example.pixels.astype(np.float32).mean(axis=2)
+            usable = (example.classes >= 0)[..., None]  # nodata may be as low as a float goes
+            gray = np.where(usable, example.pixels, 0).astype(np.float32).mean(axis=2)
             step = np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
             for class_id in np.unique(example.classes[example.classes >= 0]):
                 where = example.classes == class_id

@@ -45,7 +45,7 @@ def inspect(path: Path) -> Verdict:
     whose metadata or overviews lead to other files, sidecars of the wrong kind, circles, offsets outside the file, and
     sizes that no honest file of that length has.
     """
-    real = _plain_file(path)
+    real = plain_file(path)
     size = real.stat().st_size
     with real.open("rb") as file:
         head = file.read(16)
@@ -64,7 +64,7 @@ def inspect(path: Path) -> Verdict:
     return Verdict(real, DRIVERS[kind])
 
 
-def _plain_file(path: Path) -> Path:
+def plain_file(path: Path) -> Path:
     """Symbolic links followed; no device, pipe, URL or GDAL connection string."""
     text = str(path)
     if "\x00" in text or "\n" in text or text.lstrip().startswith("<"):

@@ -63,6 +63,8 @@ def _plan(data: Any, profile: str) -> _Plan:
             f"the source is compressed with loss ({structure.get('COMPRESSION', data.driver)}): writing it so again "
             "would change pixels outside the edit, so this file is compressed without loss and is larger"
         )
+    if profile == "cog" and is_lossy(data):
+        notes.append("the source is compressed with loss; this file is compressed without")
     if profile == "same" and data.driver != "GTiff":
         notes.append(f"the source is a {data.driver}: exported as GeoTIFF")
     if profile == "cog" or (is_cog and profile == "same"):

@@ -118,10 +118,10 @@ def tree(sheet: Sheet, x: float, y: float, radius: float, grain: Floats) -> None
 
 
 def shadows(sheet: Sheet) -> None:
-    """The sun stands in the north-west, at 45 degrees."""
+    """The sun stands in the north-west, at 65 degrees."""
     shade = np.zeros_like(sheet.height)
-    for step in range(1, 30):
-        metres = step * METRES / 2 * np.sqrt(2)
+    for step in range(1, 20):
+        metres = step * METRES / 2 * np.sqrt(2) * np.tan(np.radians(65))
         moved = np.zeros_like(sheet.height)
         moved[step:, step:] = sheet.height[:-step, :-step]
         shade = np.maximum(shade, np.clip((moved - sheet.height - metres) / 0.8, 0, 1))

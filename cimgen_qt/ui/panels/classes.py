@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cimgen_qt.core.palette import SemanticClass
 from cimgen_qt.ui.compat import Qt, QtCore, QtGui, QtWidgets, tr
 from cimgen_qt.ui.images import swatch
 from cimgen_qt.ui.workbench import Workbench
@@ -37,7 +38,7 @@ class ClassesPanel(QtWidgets.QWidget):
         self.list.clear()
         for known in scene.palette if scene is not None else ():
             item = QtWidgets.QTreeWidgetItem([known.name, known.key])
-            item.setIcon(0, QtGui.QIcon(swatch(known)))
+            item.setIcon(0, _icon(known))
             item.setData(0, _CLASS, known.id)
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             key = tr("key {}").format(known.key) if known.key else tr("no key")
@@ -63,3 +64,11 @@ class ClassesPanel(QtWidgets.QWidget):
     def _on_item(self, item: QtWidgets.QTreeWidgetItem | None, _before: object) -> None:
         if item is not None:
             self._workbench.choices.choose_class(int(item.data(0, _CLASS)))
+
+
+def _icon(known: SemanticClass) -> QtGui.QIcon:
+    """The same picture for a chosen row: Qt would tint it, and a class would have two colours."""
+    pixmap = swatch(known)
+    icon = QtGui.QIcon(pixmap)
+    icon.addPixmap(pixmap, QtGui.QIcon.Mode.Selected)
+    return icon

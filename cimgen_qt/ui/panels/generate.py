@@ -11,11 +11,11 @@ from cimgen_qt.ui.words import areas_text, time_text
 from cimgen_qt.ui.workbench import Workbench
 
 _BLENDS = {
-    BlendMode.MEMBRANE: "Membrane: rim meets the photo (default)",
-    BlendMode.POISSON: "Poisson: colours follow the photo",
-    BlendMode.MULTIBAND: "Multiband: wide for shapes, narrow for detail",
-    BlendMode.FEATHER: "Feather: fades in",
-    BlendMode.REPLACE: "Replace: as it was made",
+    BlendMode.MEMBRANE: ("Membrane", "The rim takes the colours of the photo, the inside keeps its own. The default."),
+    BlendMode.POISSON: ("Poisson", "The colours of the photo at the rim spread all the way in."),
+    BlendMode.MULTIBAND: ("Multiband", "Coarse shapes fade in over a wide rim, detail over a narrow one."),
+    BlendMode.FEATHER: ("Feather", "Fades in from the rim."),
+    BlendMode.REPLACE: ("Replace", "As it was made, with a hard rim."),
 }
 
 
@@ -60,8 +60,9 @@ class GeneratePanel(QtWidgets.QWidget):
         for entry in list_models():
             model.addItem(entry.name, entry.source)
             model.setItemData(model.count() - 1, entry.problem or entry.origin, QtCore.Qt.ItemDataRole.ToolTipRole)
-        for mode, text in _BLENDS.items():
+        for mode, (text, meaning) in _BLENDS.items():
             blend.addItem(tr(text), mode.value)
+            blend.setItemData(blend.count() - 1, tr(meaning), QtCore.Qt.ItemDataRole.ToolTipRole)
         seed.setRange(0, 2**31 - 1)
         seed.setToolTip(tr("The same seed gives the same pixels; another seed another proposal."))
         for box in (model, blend):
