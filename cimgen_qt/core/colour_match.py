@@ -22,7 +22,7 @@ def colour_match(photo: Floats, new: Floats, mask: Mask, ring: int, usable: Mask
     """
     near = (inner_distance(~mask, ring) <= ring) & ~mask & usable
     classes = np.zeros(mask.shape, np.uint8) if labels is None else labels
-    out = new.copy()
+    out: Floats = new.copy()
     left = []
     shifts: list[tuple[int, Floats]] = []
     for class_id in np.unique(classes[mask]).tolist():

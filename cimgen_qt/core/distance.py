@@ -26,7 +26,8 @@ def inner_distance(mask: Mask, limit: int) -> Floats:
         offset = np.float32(step * step)
         np.minimum(best[step:], squared[:-step] + offset, out=best[step:])
         np.minimum(best[:-step], squared[step:] + offset, out=best[:-step])
-    distance: Floats = np.minimum(np.sqrt(best), far)
+    best[best > limit * limit] = far * far
+    distance: Floats = np.sqrt(best)
     return distance
 
 

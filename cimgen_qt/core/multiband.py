@@ -16,16 +16,17 @@ LEVELS = 5
 def multiband(difference: Floats, inside: Mask, mask: Mask, feather: float) -> Floats:
     """What to add to the photo: each band of `difference` (height, width), weighted from 0 at the rim to 1 inside.
 
-    `difference` is 0 outside `inside`; `mask` is all but the ground that it is to meet. The finest band is faded in over `feather` pixels, each coarser one over twice
-    as many, so nothing jumps at the rim and nothing outside the mask is touched.
+    `difference` is 0 outside `inside`; `mask` is all but the ground that it is to meet. The finest band is faded in
+    over `feather` pixels, each coarser one over twice as many, so nothing jumps at the rim.
     """
     coarse, shape = _filled(difference, inside), mask
     sizes = [difference.shape]
     bands: list[tuple[Floats, Floats]] = []
     for _ in range(LEVELS):
-        if min(coarse.shape) < 8:
+        half_mask = _eroded(shape)
+        if rim_weight(half_mask, feather).max(initial=0) < 1:  # too small to be faded in over so wide a rim
             break
-        half, half_mask = cell_sums(coarse, "edge") / np.float32(4), _eroded(shape)
+        half = cell_sums(coarse, "edge") / np.float32(4)
         bands.append((coarse - doubled(half, coarse.shape), rim_weight(shape, feather)))
         coarse, shape = half, half_mask
         sizes.append(coarse.shape)
