@@ -59,5 +59,5 @@ def run_demo(folder: Path, seed: int, console: Console) -> Path:
 def _clear(folder: Path) -> None:
     """Remove what an earlier demo left, and nothing else."""
     for path in folder.iterdir():
-        if path.name.startswith(NAMES) and path.is_file():
+        if path.name.startswith(("village.cimgen", "village_edited.", NAMES[2])) and path.is_file():
             path.unlink()

@@ -118,15 +118,15 @@ DEFAULT_PALETTE = Palette(
     (
         SemanticClass(0, "unlabelled", (128, 128, 128), "solid", "0"),
         SemanticClass(1, "building", (213, 94, 0), "diagcross", "1"),
-        SemanticClass(2, "road", (90, 90, 90), "solid", "2", 7.5, ("highway", "street")),
-        SemanticClass(3, "water", (0, 114, 178), "horizontal", "3", 4.0, ("waterway",)),
-        SemanticClass(4, "vegetation", (0, 158, 115), "dots", "4", 2.0, ("grass", "low vegetation")),
-        SemanticClass(5, "bare land", (240, 228, 66), "solid", "5", None, ("land", "land (unpaved)", "soil")),
-        SemanticClass(6, "tree", (0, 84, 60), "cross", "6", 4.0, ("forest", "wood")),
+        SemanticClass(2, "road", (104, 104, 110), "solid", "2", 7.5, ("highway", "street")),
+        SemanticClass(3, "water", (0, 114, 220), "horizontal", "3", 4.0, ("waterway",)),
+        SemanticClass(4, "vegetation", (90, 200, 120), "dots", "4", 2.0, ("grass", "low vegetation")),
+        SemanticClass(5, "bare land", (245, 230, 90), "solid", "5", None, ("land", "land (unpaved)", "soil")),
+        SemanticClass(6, "tree", (0, 70, 40), "cross", "6", 4.0, ("forest", "wood")),
         SemanticClass(7, "paved", (204, 121, 167), "diagonal", "7", 2.0, ("parking", "pavement")),
         SemanticClass(8, "rail", (86, 180, 233), "vertical", "8", 3.5, ("railway",)),
         SemanticClass(9, "crop", (230, 159, 0), "backdiagonal", "9", None, ("farmland", "field")),
     ),
     "cimgen",
 )
-"""Colours after Okabe and Ito (2008), which stay apart for colour-blind eyes; every class has a hatch as well."""
+"""Colours in the manner of Okabe and Ito (2008): the first six stay apart for colour-blind eyes (a test measures it)."""

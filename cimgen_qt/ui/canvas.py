@@ -59,7 +59,7 @@ class Canvas(QtWidgets.QWidget):
         workbench.stroke_moved.connect(self._on_stroke)
         workbench.changed.connect(self._on_changed)
         workbench.proposal_changed.connect(self._on_proposal)
-        workbench.choices.layers_changed.connect(self.update)
+        workbench.choices.layers_changed.connect(self._on_layers)
         workbench.choices.pen_changed.connect(self.update)
 
     # --- looking -------------------------------------------------------------------------------------------------
@@ -113,6 +113,7 @@ class Canvas(QtWidgets.QWidget):
             view = view.kept_near(self.tiles.grid, self.width(), self.height())
         if view != self.view:
             self.view = view
+            self.complete = False
             self._smooth = False
             self._fit_wanted = False
             self._idle.start()
@@ -161,8 +162,13 @@ class Canvas(QtWidgets.QWidget):
         self._tell_tiles(frozenset({SCENE}), window)
         self.update()
 
+    def _on_layers(self) -> None:
+        self.complete = False
+        self.update()
+
     def _tell_tiles(self, layers: frozenset[str], window: Window) -> None:
         scene, proposal = self._workbench.scene, self._workbench.proposal
+        self.complete = False
         if self.tiles is not None and scene is not None:
             patches = () if proposal is None else proposal.patches
             self.tiles.tell(Told(scene.project.head, patches), layers, window)

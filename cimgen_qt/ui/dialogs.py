@@ -145,7 +145,10 @@ class ExportDialog(QtWidgets.QDialog):
             ok.setEnabled(not running)
 
     def _on_exported(self, result: dict[str, Any]) -> None:
-        self.said.setText("\n".join([*result.get("lines", ()), str(result.get("proof", ""))]).strip())
+        lines, proof = [str(line) for line in result.get("lines", ())], str(result.get("proof", ""))
+        if not any(proof in line for line in lines):
+            lines.append(proof)
+        self.said.setText("\n".join(lines))
         close = self._buttons.button(QtWidgets.QDialogButtonBox.StandardButton.Cancel)
         if close is not None:
             close.setText(tr("Close"))

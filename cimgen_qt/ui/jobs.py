@@ -122,6 +122,7 @@ class Jobs(QtCore.QObject):
         self.kind = ""
         self._runner = WorkerRunner()
         self._calls = Calls(self)
+        self._wanted = True
 
     def warm(self) -> None:
         """Start the worker before it is needed."""
@@ -131,10 +132,10 @@ class Jobs(QtCore.QObject):
         """False where another job runs already."""
         if self.kind:
             return False
-        self.kind = kind
+        self.kind, self._wanted = kind, True
         folders = tuple(leaves_in)
         self._calls.start(
-            lambda: self._runner.run(kind, request, self._tell, folders),
+            lambda: self._run(kind, request, folders),
             lambda result: self._end(self.done, result),
             self._fail,
         )
@@ -144,6 +145,7 @@ class Jobs(QtCore.QObject):
     def cancel(self) -> None:
         """Returns at once; `cancelled` follows, or `done` if it was too late."""
         if self.kind:
+            self._wanted = False
             self._runner.cancel()
 
     def close(self) -> None:
@@ -151,9 +153,15 @@ class Jobs(QtCore.QObject):
         self._runner.close()
         self._calls.close()
 
+    def _run(self, kind: str, request: Mapping[str, Any], folders: tuple[Path, ...]) -> Any:
+        """In the thread of the call; it may be cancelled before it has begun."""
+        if not self._wanted:
+            raise Cancelled
+        return self._runner.run(kind, request, self._tell, folders)
+
     def _tell(self, progress: Progress) -> bool:
         self.progressed.emit(progress, self._runner.seconds_left)
-        return True
+        return self._wanted
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, Cancelled):

@@ -14,15 +14,14 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
+from cimgen_qt.core.palette import DEFAULT_PALETTE
+
 Floats = NDArray[np.float64]
 SIZE = 640
 """Pixels of the finished scene; it is drawn at twice that."""
 METRES = 0.3
 DRAWN = SIZE * 2
 BUILDING, ROAD, WATER, VEGETATION, BARE, TREE, PAVED = range(1, 8)
-NAMES = ("unlabelled", "building", "road", "water", "vegetation", "bare land", "tree", "paved")
-COLOURS = ((128, 128, 128), (213, 94, 0), (90, 90, 90), (0, 114, 178), (0, 158, 115), (240, 228, 66), (0, 84, 60),
-           (204, 121, 167))  # fmt: skip
 
 
 @dataclass
@@ -177,8 +176,9 @@ def write(folder: Path) -> None:
         out.build_overviews([2, 4], Resampling.average)
     with rasterio.open(folder / "village_map.tif", "w", count=1, **shape) as out:
         out.write(classes, 1)
-        out.write_colormap(1, {i: (*colour, 255) for i, colour in enumerate(COLOURS)})
-        out.update_tags(1, **{f"CLASS_{i}": name for i, name in enumerate(NAMES)})
+        known = [c for c in DEFAULT_PALETTE if c.id <= PAVED]
+        out.write_colormap(1, {c.id: (*c.colour, 255) for c in known})
+        out.update_tags(1, **{f"CLASS_{c.id}": c.name for c in known})
 
 
 if __name__ == "__main__":

@@ -66,13 +66,13 @@ def empty_window(qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     before = threads()
     window = MainWindow()
     window.resize(1100, 800)
-    qtbot.addWidget(window)
     window.show()
     yield window
     worker = window.workbench._jobs._runner.pid
     window.workbench.proposal = None  # else the window asks
     window.close()
     qtbot.waitUntil(lambda: threads() <= before, timeout=5000)
+    window.deleteLater()
     assert worker is None or not is_running(worker)
 
 
