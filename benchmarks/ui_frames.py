@@ -34,27 +34,21 @@ def main() -> None:
     canvas.fit()
     wait_until_drawn(app, window, [])
     print(f"{os.environ['QT_QPA_PLATFORM']}, canvas {canvas.width()} x {canvas.height()}, {FRAMES} frames each")
+    draw = (canvas.repaint, app.processEvents)
     for name, scale in (("pan at fit", None), ("pan at 1:1", 1.0), ("pan at 70 %", 0.7), ("pan at 3:1", 3.0)):
         if scale is not None:
             canvas.set_scale(scale)
             wait_until_drawn(app, window, [])
-        report(
-            name,
-            frames(lambda i: canvas.pan(9 * math.cos(i / 9), 9 * math.sin(i / 9)), canvas.repaint, app.processEvents),
-        )
-    report(
-        "zoom",
-        frames(lambda i: canvas.zoom(1.05 if i // 40 % 2 else 1 / 1.05, 700, 500), canvas.repaint, app.processEvents),
-    )
+        report(name, frames(lambda i: canvas.pan(9 * math.cos(i / 9), 9 * math.sin(i / 9)), *draw))
+    report("zoom", frames(lambda i: canvas.zoom(1.05 if i // 40 % 2 else 1 / 1.05, 700, 500), *draw))
     canvas.set_scale(1.0)
     wait_until_drawn(app, window, [])
     window.workbench.choices.set_pen(radius=20.0, class_id=3)
     row, col = canvas.view.to_pixel(900, 500)
     window.workbench.begin_stroke(3, row, col)
-    report(
-        "brush move and its redraw",
-        frames(lambda i: window.workbench.move_stroke(row + 60 * math.sin(i / 20), col + i), app.processEvents),
-    )
+    workbench = window.workbench
+    moves = frames(lambda i: workbench.move_stroke(row + 60 * math.sin(i / 20), col + i), app.processEvents)
+    report("brush move and its redraw", moves)
     window.workbench.cancel_stroke()
     window.close()
     canvas.deleteLater()

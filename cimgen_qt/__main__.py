@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
 def main() -> None:
@@ -14,7 +15,13 @@ def main() -> None:
         return
     from cimgen_qt.cli import main as run
 
-    sys.exit(run())
+    sys.exit(run(open_window=_open_window))
+
+
+def _open_window(path: Path | None) -> int:
+    from cimgen_qt.ui.app import run_window
+
+    return run_window(path)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,15 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 done, 1 a check failed, 2 bad input, 130 stopped by Ctrl+C."""
+def main(arguments: Sequence[str] | None = None, open_window: commands.OpenWindow | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 a check failed, 2 bad input, 130 stopped by Ctrl+C.
+
+    `open_window` blocks until the editor that it opens on a path is closed.
+    """
     options = parser.build().parse_args(sys.argv[1:] if arguments is None else arguments)
+    options.open_window = open_window
     if options.command is None:
-        return commands.open_window(None)
+        options.command, options.path, options.json, options.quiet = "window", None, False, True
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
     console = Console(options.json, options.quiet)
     try:

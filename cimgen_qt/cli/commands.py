@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cimgen_qt.core.render import Rendered
 from cimgen_qt.opening import open_project, relink
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
+OpenWindow = Callable[[Path | None], int]
 
 
 def new(options: argparse.Namespace, console: Console) -> int:
@@ -145,20 +146,19 @@ def demo(options: argparse.Namespace, console: Console) -> int:
     from cimgen_qt.cli.demo import run_demo
 
     project = run_demo(options.out, options.seed, console)
-    if options.no_window or not has_display():
+    if options.no_window or options.open_window is None or not has_display():
         return OK
-    return open_window(project)
+    opener: OpenWindow = options.open_window
+    return opener(project)
 
 
 def window(options: argparse.Namespace, _console: Console) -> int:
-    return open_window(options.path)
-
-
-def open_window(path: Path | None) -> int:
-    """Block until the editor is closed."""
-    from cimgen_qt.ui.app import run_window
-
-    return run_window(path)
+    if options.open_window is None:
+        raise CimgenError("there is no window here", hint="Run `cimgen` from a terminal.")
+    if not has_display():
+        raise CimgenError("there is no display for a window", hint="See `cimgen --help` for what works without one.")
+    opener: OpenWindow = options.open_window
+    return opener(options.path)
 
 
 def has_display() -> bool:

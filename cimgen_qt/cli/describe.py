@@ -40,9 +40,10 @@ def _project(path: Path) -> Report:
         undone = sum(act.id > project.head for act in project.acts())
         pixels = sum(a.pixels for a in areas)
         metres = None if any(a.square_metres is None for a in areas) else sum(a.square_metres or 0 for a in areas)
+        image = {"path": snapshot.info.path, **_image_facts(snapshot.info)}
         facts = {
             "project": str(path),
-            "image": {"path": snapshot.info.path, **_image_facts(snapshot.info)},
+            "image": image,
             "head": project.head,
             "acts": dict(kinds),
             "undone": undone,
@@ -52,7 +53,7 @@ def _project(path: Path) -> Report:
                 {"model": g.model.get("name"), "seed": g.seed, "time": g.time} for g in snapshot.generations
             ],
         }
-    lines = _image_lines(f"image {Path(snapshot.info.path).name}", facts["image"])
+    lines = _image_lines(f"image {Path(snapshot.info.path).name}", image)
     lines.append(f"acts: {', '.join(f'{n} {kind}' for kind, n in kinds.items()) or 'none'}; undone: {undone}")
     lines.append(f"to be generated: {len(areas)} areas, {hectares(metres, pixels)}")
     return facts, [f"project {path.name}", *lines]

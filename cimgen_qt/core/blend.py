@@ -158,9 +158,9 @@ def _mix(photo: Floats, new: Floats, inside: Mask, around: Mask, settings: Blend
 def _step_at_rim(photo: Floats, new: Floats, mask: Mask, around: Mask) -> Floats:
     """Photo minus what was made, on the ground just outside the mask.
 
-    Where the maker has made that ground as well, it is the plain difference (Perez 2003). Where it kept the photo there,
-    the mean of the photo near by outside is compared with the mean of what was made near by inside: single pixels would
-    carry their grain far into the mask.
+    Where the maker has made that ground as well, it is the plain difference (Perez 2003). Where it kept the photo
+    there, the mean of the photo near by outside is compared with the mean of what was made near by inside: single
+    pixels would carry their grain far into the mask.
     """
     rim = around & (_box_sums(mask.astype(np.float32), 1) > 0)
     if not rim.any():

@@ -129,4 +129,4 @@ DEFAULT_PALETTE = Palette(
     ),
     "cimgen",
 )
-"""Colours in the manner of Okabe and Ito (2008): the first six stay apart for colour-blind eyes (a test measures it)."""
+"""Colours in the manner of Okabe and Ito (2008); the first six stay apart for colour-blind eyes, as a test measures."""

@@ -11,14 +11,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from cimgen_qt.core.errors import MapError, RasterError
 from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.palette import Palette
 from cimgen_qt.core.raster import Labels, RasterReader
-from cimgen_qt.raster.gdal_env import restricted
+from cimgen_qt.raster.gdal_env import GDAL_ERRORS, restricted
 from cimgen_qt.raster.guard import inspect
 from cimgen_qt.raster.metadata import quiet
 from cimgen_qt.raster.registration import lattice_offset, measured_offset
@@ -44,7 +43,7 @@ def open_class_raster(
     try:
         with quiet(), restricted():
             data = rasterio.open(verdict.path, driver=verdict.driver)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise RasterError(f"{path.name} cannot be opened: {error}", hint="Is the file damaged?") from error
     try:
         return ClassRaster(path, data, grid, palette, photo, table, tolerance)
@@ -86,7 +85,7 @@ class ClassRaster:
             with restricted():
                 planes = self._data.read(window=rasterio_window(window))
                 valid = self._data.dataset_mask(window=rasterio_window(window)) != 0
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise RasterError(f"{self._path.name} cannot be read there: {error}", hint="Is it damaged?") from error
         return (
             self._from_colours(planes, valid, unmapped)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from rasterio.errors import RasterioError
 
 from cimgen_qt.core.errors import ExportError
 from cimgen_qt.core.export import COMPANIONS, SIDECAR, Delivery, beside
@@ -16,7 +15,7 @@ from cimgen_qt.core.raster import RasterReader
 from cimgen_qt.core.sidecar import Sidecar, read_sidecar
 from cimgen_qt.core.snapshot import Snapshot
 from cimgen_qt.core.verification import Delivered
-from cimgen_qt.raster.gdal_env import restricted
+from cimgen_qt.raster.gdal_env import GDAL_ERRORS, restricted
 from cimgen_qt.raster.metadata import quiet, read_xmp
 from cimgen_qt.raster.patch import open_patched
 from cimgen_qt.raster.rasterio_io import open_raster
@@ -70,5 +69,5 @@ def read_tags(path: Path) -> dict[str, str]:
     try:
         with quiet(), restricted(), rasterio.open(path) as data:
             return dict(data.tags())
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise ExportError(f"{path.name} cannot be read: {error}", hint="Is it complete?") from error

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+"""What rasterio raises: its own errors, and GDAL's that it hands on as they are."""
 
 OPTIONS: dict[str, Any] = {
     "GDAL_PAM_ENABLED": "YES",  # .aux.xml is read (chips carry their position there); nothing is opened for writing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import stat
@@ -51,8 +52,9 @@ def inspect(path: Path) -> Verdict:
         head = file.read(16)
         if is_tiff(head):
             directories = read_directories(file, size, path.name)
-            for directory in directories:
-                _judge(directory, size, path.name)
+            for number, directory in enumerate(directories):
+                if number == 0 or _has_blocks(directory):  # GDAL passes over thumbnails of the old JPEG kind
+                    _judge(directory, size, path.name)
             kind = "tiff"
         elif head.startswith(b"\x89PNG\r\n\x1a\n"):
             kind = "png"
@@ -119,6 +121,10 @@ def _judge_blocks(directory: Directory, shape: tuple[int, int, int, int], size: 
         raise _refusal(name, f"{width} x {height} pixels do not fit into {size} bytes")
 
 
+def _has_blocks(directory: Directory) -> bool:
+    return any(tag in directory.tags for tag in (273, 324))
+
+
 def _judge_places(offsets: tuple[float, ...] | bytes, counts: tuple[float, ...] | bytes, size: int, name: str) -> None:
     """A block may be missing (0, 0), and the last may be cut off by a few bytes; none may begin outside the file."""
     for offset, count in zip(offsets, counts, strict=False):
@@ -138,7 +144,8 @@ def _judge_texts(directory: Directory, name: str) -> None:
 
 def points_elsewhere(text: bytes) -> bool:
     """Whether a text names a file or address that GDAL might follow; the names of XML vocabularies do not count."""
-    return _ELSEWHERE.search(_HARMLESS.sub(b"", text)) is not None
+    plain = html.unescape(text.decode("latin-1")).encode("utf-8")
+    return any(_ELSEWHERE.search(_HARMLESS.sub(b"", said)) is not None for said in (text, plain))
 
 
 def _judge_sidecars(path: Path) -> None:

@@ -11,14 +11,13 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio.errors import RasterioError
 
 from cimgen_qt.core import durable
 from cimgen_qt.core.chunks import CHUNK
 from cimgen_qt.core.errors import ExportError
 from cimgen_qt.core.grid import Window
 from cimgen_qt.core.raster import Mask, Pixels, RasterInfo, RasterReader
-from cimgen_qt.raster.gdal_env import restricted
+from cimgen_qt.raster.gdal_env import GDAL_ERRORS, restricted
 from cimgen_qt.raster.metadata import quiet, set_tags
 from cimgen_qt.raster.rasterio_io import open_raster
 from cimgen_qt.raster.windows import rasterio_window
@@ -48,7 +47,7 @@ class PatchWriter:
                 self._write_patch(place, tags, xmp)
                 with rasterio.open(self._source) as data:
                     text = _vrt(data, self._info, place, self._names())
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             raise ExportError(
                 f"{self._target.name} cannot be written: {error}", hint="Is the disk full? Nothing was exported."
             ) from error

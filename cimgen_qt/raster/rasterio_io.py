@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from cimgen_qt.core.errors import RasterError
 from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.raster import SUPPORTED_DTYPES, Mask, Pixels, RasterInfo
-from cimgen_qt.raster.gdal_env import restricted
+from cimgen_qt.raster.gdal_env import GDAL_ERRORS, restricted
 from cimgen_qt.raster.guard import inspect
+from cimgen_qt.raster.metadata import quiet
+from cimgen_qt.raster.windows import rasterio_window
 
 _LOSSY = ("jpeg", "webp", "lerc", "jxl", "jpeg2000")
 
@@ -36,15 +36,15 @@ class RasterioReader:
 
     def read(self, window: Window) -> Pixels:
         """Raises `RasterError` where the file cannot be decoded there."""
-        data = self._read(window=_rasterio_window(window))
+        data = self._read(window=rasterio_window(window))
         return np.ascontiguousarray(np.moveaxis(data, 0, 2))
 
     def read_valid(self, window: Window) -> Mask:
         """From nodata, mask and alpha: a pixel is data where at least one band holds a value."""
         try:
             with restricted():
-                valid: Mask = self._data.dataset_mask(window=_rasterio_window(window)) != 0
-        except RasterioError as error:
+                valid: Mask = self._data.dataset_mask(window=rasterio_window(window)) != 0
+        except GDAL_ERRORS as error:
             raise self._unreadable(error) from error
         if np.dtype(self._info.dtype).kind == "f":
             valid &= np.isfinite(self.read(window)).any(axis=2)
@@ -54,7 +54,7 @@ class RasterioReader:
         """Averaged, or nearest for palettes; for display only."""
         how = Resampling.nearest if "palette" in self._info.colours else Resampling.average
         shape = (self._info.bands, height, width)
-        data = self._read(window=_rasterio_window(window), out_shape=shape, resampling=how)
+        data = self._read(window=rasterio_window(window), out_shape=shape, resampling=how)
         return np.ascontiguousarray(np.moveaxis(data, 0, 2))
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class RasterioReader:
         try:
             with restricted():
                 data: NDArray[Any] = self._data.read(**options)
-        except (RasterioError, ValueError) as error:
+        except (*GDAL_ERRORS, ValueError) as error:
             raise self._unreadable(error) from error
         return data
 
@@ -82,14 +82,16 @@ def open_raster(path: Path) -> RasterioReader:
     """Open a GeoTIFF, PNG or JPEG read-only. Raises `RasterError`: refused, damaged, or pixels of a kind not edited."""
     verdict = inspect(path)
     try:
-        with restricted():
-            with warnings.catch_warnings():  # a picture without a position is told in the notes
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                data = rasterio.open(verdict.path, driver=verdict.driver)
-    except RasterioError as error:
+        with restricted(), quiet():
+            data = rasterio.open(verdict.path, driver=verdict.driver)
+    except GDAL_ERRORS as error:
         raise RasterError(f"{path.name} cannot be opened: {error}", hint="Is the file damaged?") from error
     try:
-        return RasterioReader(data, _info(data, path), path)
+        with restricted():
+            return RasterioReader(data, _info(data, path), path)
+    except (*GDAL_ERRORS, ValueError) as error:
+        data.close()
+        raise RasterError(f"{path.name} cannot be understood: {error}", hint="Is the file damaged?") from error
     except BaseException:
         data.close()
         raise
@@ -156,9 +158,3 @@ def _notes(data: Any) -> tuple[str, ...]:
     ):
         notes.append("the image has a mask: masked pixels are left alone")
     return tuple(notes)
-
-
-def _rasterio_window(window: Window) -> Any:
-    from rasterio.windows import Window as RasterioWindow
-
-    return RasterioWindow(window.col, window.row, window.width, window.height)

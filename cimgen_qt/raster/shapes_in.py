@@ -13,11 +13,11 @@ import rasterio.warp
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError
 
 from cimgen_qt.core.errors import MapError
 from cimgen_qt.core.grid import Grid
-from cimgen_qt.raster.gdal_env import restricted
+from cimgen_qt.raster.gdal_env import GDAL_ERRORS, restricted
 from cimgen_qt.raster.guard import plain_file
 
 _HINT = "Give a GeoPackage, a GeoJSON file or a Shapefile."
@@ -119,7 +119,7 @@ def _in_crs_of(grid: Grid, shapes: Any, crs: str | None, path: Path) -> Any:
             if here == there:
                 return shapes
             return shapely.transform(shapes, lambda xy: np.column_stack(rasterio.warp.transform(here, there, *xy.T)))
-    except (CRSError, RasterioError, ValueError) as error:
+    except (CRSError, *GDAL_ERRORS, ValueError) as error:
         raise MapError(
             f"{path.name} cannot be brought into the CRS of the image: {error}", hint="Reproject it."
         ) from error

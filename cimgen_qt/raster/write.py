@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio.errors import RasterioError
 
 from cimgen_qt.core import durable
 from cimgen_qt.core.errors import ExportError
 from cimgen_qt.core.grid import Window
 from cimgen_qt.core.raster import Mask, Pixels, RasterReader, RasterWriter
-from cimgen_qt.raster.gdal_env import restricted
+from cimgen_qt.raster.gdal_env import GDAL_ERRORS, restricted
 from cimgen_qt.raster.metadata import clear_statistics, overview_method, quiet, set_tags
 from cimgen_qt.raster.patch import PatchWriter
 from cimgen_qt.raster.rasterio_io import is_lossy, open_raster
@@ -135,7 +134,7 @@ class CopyWriter:
                     with rasterio.open(self._source) as data:
                         rasterio.shutil.copy(data, path, driver="GTiff", strict=False, **self._plan.options)
                 self._data = rasterio.open(path, "r+")
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             raise _failure(self._staged.target, error) from error
 
     def write(self, window: Window, pixels: Pixels, changed: Mask) -> None:
@@ -145,7 +144,7 @@ class CopyWriter:
                 now = self._data.read(window=place)
                 planes = np.moveaxis(pixels, 2, 0)
                 self._data.write(np.where(changed[None], planes, now), window=place)
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             raise _failure(self._staged.target, error) from error
 
     def finish(self, tags: Mapping[str, str], xmp: bytes) -> RasterReader:
@@ -160,7 +159,7 @@ class CopyWriter:
                 self._close()
                 if self._plan.cog is not None:
                     self._optimise(self._plan.cog)
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             raise _failure(self._staged.target, error) from error
         return open_raster(self._final.path)
 
@@ -177,7 +176,7 @@ class CopyWriter:
     def discard(self) -> None:
         try:
             self._close()
-        except (RasterioError, OSError):  # it is thrown away: that it could not be closed well does not matter
+        except (*GDAL_ERRORS, OSError):  # it is thrown away: that it could not be closed well does not matter
             self._data = None
         self._staged.discard()
         self._final.discard()
@@ -211,7 +210,7 @@ class Planes:
                         self._data.update_tags(number, **{f"CLASS_{i}": c.name for i, c in classes.items()})
                 if classes is not None and len(names) == 1:
                     self._data.write_colormap(1, {i: (*c.colour, 255) for i, c in classes.items()})
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             self.discard()
             raise _failure(target, error) from error
 
@@ -219,14 +218,14 @@ class Planes:
         try:
             with restricted():
                 self._data.write(np.moveaxis(planes, 2, 0), window=rasterio_window(window))
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             raise _failure(self._staged.target, error) from error
 
     def finish(self) -> None:
         try:
             if self._data is not None:
                 self._data.close()
-        except (RasterioError, OSError) as error:
+        except (*GDAL_ERRORS, OSError) as error:
             raise _failure(self._staged.target, error) from error
         finally:
             self._data = None

@@ -20,6 +20,8 @@ IDLE_MS = 150
 """Pictures are drawn smooth when nothing has moved this long."""
 NOTCH = 1.0015
 """Zoom for a unit of the wheel; a notch has 120."""
+BESIDE_PROPOSAL = 0.25
+"""Share of its opacity that the map keeps while a proposal is looked at."""
 NEAR = 2.0
 """From this scale on pixels are shown as squares."""
 
@@ -204,7 +206,7 @@ class Canvas(QtWidgets.QWidget):
         checkerboard(painter, self.view, shown)
         self._paint_layer(painter, PHOTO if layers.original else SCENE, shown, ratio)
         if layers.map_shown and not layers.original and layers.map_opacity > 0:
-            painter.setOpacity(layers.map_opacity)
+            painter.setOpacity(layers.map_opacity * (1.0 if self._workbench.proposal is None else BESIDE_PROPOSAL))
             self._paint_layer(painter, LABELS, shown, ratio)
             painter.setOpacity(1.0)
         self.complete = tiles.finish(self.view.to_pixel(self.width() / 2, self.height() / 2))

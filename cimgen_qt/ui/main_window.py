@@ -32,7 +32,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.workbench = Workbench(self)
         self.actions_ = Actions(self)
         self.canvas = Canvas(self.workbench, self)
-        self.messages = MessageBar(self)
+        self._pages = QtWidgets.QStackedWidget(self)
+        self.messages = MessageBar(self._pages)
         self.generate_panel = GeneratePanel(self.workbench, self)
         self.classes_panel = ClassesPanel(self.workbench, self)
         self._recent = RecentMenu(self)
@@ -47,14 +48,12 @@ class MainWindow(QtWidgets.QMainWindow):
     # --- putting together ----------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._pages = QtWidgets.QStackedWidget(self)
         self._pages.addWidget(StartPage(self.actions_, self))
         self._pages.addWidget(self.canvas)
         middle = QtWidgets.QWidget(self)
         column = QtWidgets.QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.messages)
         column.addWidget(self._pages, 1)
         column.addWidget(JobStrip(self.workbench, self))
         self.setCentralWidget(middle)

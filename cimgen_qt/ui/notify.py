@@ -10,10 +10,13 @@ STAYS_MS = 8000
 
 
 class MessageBar(QtWidgets.QFrame):
-    """Hidden while there is nothing to say."""
+    """Floats over the lower edge of its parent, so that the image does not jump; hidden with nothing to say."""
 
-    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
+        self._over = parent
+        parent.installEventFilter(self)
+        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
         self._text = QtWidgets.QLabel(self)
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -55,7 +58,21 @@ class MessageBar(QtWidgets.QFrame):
         self._timer.stop()
         if not error:
             self._timer.start(STAYS_MS)
+        self._place()
         self.show()
+        self.raise_()
+
+    def eventFilter(self, watched: QtCore.QObject | None, event: QtCore.QEvent | None) -> bool:
+        """Keeps its place when the parent is resized."""
+        if watched is self._over and event is not None and event.type() == QtCore.QEvent.Type.Resize:
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        width = max(100, min(900, self._over.width() - 24))
+        height = max(self.heightForWidth(width), self.sizeHint().height())
+        left = (self._over.width() - width) // 2
+        self.setGeometry(left, self._over.height() - height - 12, width, height)
 
     def _colour(self, error: bool) -> None:
         """A tint of the window's own colour, so that its text stays readable in a light and in a dark theme."""

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cimgen_qt.core.edits import Edit
 from cimgen_qt.core.errors import CimgenError
-from cimgen_qt.core.grid import Window
 from cimgen_qt.core.jobs import Cancelled, Progress
-from cimgen_qt.core.render import Patch, Rendered
+from cimgen_qt.core.render import Patch
 from cimgen_qt.core.scene import Change, Scene, SceneBrush
 from cimgen_qt.core.scope import Area
 from cimgen_qt.opening import Opened, open_project
 from cimgen_qt.ui.choices import Choices
 from cimgen_qt.ui.compat import QtCore, Signal, tr
 from cimgen_qt.ui.jobs import Calls, Jobs
+from cimgen_qt.ui.proposal import Proposal
 
 COUNT_AFTER_MS = 120
 """Areas are counted when painting has paused this long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """Patches that are here; `rendered` once all of them are, and only then it can be accepted."""
-
-    patches: tuple[Patch, ...] = ()
-    rendered: Rendered | None = None
-
-    @property
-    def window(self) -> Window:
-        """The smallest window round all patches."""
-        window = Window(0, 0, 0, 0)
-        for patch in self.patches:
-            window = window.union(patch.window)
-        return window
 
 
 class Workbench(QtCore.QObject):

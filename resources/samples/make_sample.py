@@ -87,7 +87,9 @@ def road(sheet: Sheet, centre: Floats, width: float, along: Floats) -> None:
     sheet.height[walk] = 0
 
 
-def house(sheet: Sheet, x: float, y: float, size: tuple[float, float], angle: float, tone: tuple[int, int, int]) -> None:
+def house(
+    sheet: Sheet, x: float, y: float, size: tuple[float, float], angle: float, tone: tuple[int, int, int]
+) -> None:
     """A gable roof with rows of tiles, lit from the north-west; `size` is length and width in metres."""
     u = (sheet.x - x) * np.cos(angle) + (sheet.y - y) * np.sin(angle)
     v = -(sheet.x - x) * np.sin(angle) + (sheet.y - y) * np.cos(angle)

@@ -1,8 +1,8 @@
 """Kill a painting process again and again; print as JSON what was found in its project afterwards.
 
-Run as `python -m tests.core.killed_painter FOLDER KILLS SEED`. Each child paints, undoes, redoes and accepts, says after
-each act that it stands, and is killed with SIGKILL at a random moment. The parent reopens the project and compares it
-with a model in numpy that replays what was said.
+Run as `python -m tests.core.killed_painter FOLDER KILLS SEED`. Each child paints, undoes, redoes and accepts, says
+after each act that it stands, and is killed with SIGKILL at a random moment. The parent reopens the project and
+compares it with a model in numpy that replays what was said.
 """
 
 from __future__ import annotations

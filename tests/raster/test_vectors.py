@@ -187,13 +187,16 @@ def test_tunnels_are_no_ground() -> None:
 def test_real_buildings_agree_with_their_published_raster(shared_data: Path) -> None:
     palette = Palette((SemanticClass(0, "other", (9, 9, 9)), SemanticClass(1, "building", (200, 90, 0))))
     folder = shared_data / "banepa"
-    with open_raster(folder / "mosaic_train_rgb.tif") as reader, rasterio.open(folder / "buildings.tif") as wanted:
-        with open_map(
+    with (
+        open_raster(folder / "mosaic_train_rgb.tif") as reader,
+        rasterio.open(folder / "buildings.tif") as wanted,
+        open_map(
             folder / "buildings.geojson", reader.info.grid, palette, reader, MapOptions(class_name="building")
-        ) as m:
-            same = total = 0
-            for window, labels in m.blocks():
-                rows, cols = (window.row, window.bottom), (window.col, window.right)
-                same += int((labels == wanted.read(1, window=(rows, cols))).sum())
-                total += window.area
+        ) as m,
+    ):
+        same = total = 0
+        for window, labels in m.blocks():
+            rows, cols = (window.row, window.bottom), (window.col, window.right)
+            same += int((labels == wanted.read(1, window=(rows, cols))).sum())
+            total += window.area
     assert same / total > 0.999

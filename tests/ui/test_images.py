@@ -54,7 +54,10 @@ def test_unlabelled_ground_is_clear_and_an_image_shares_its_memory() -> None:
     labels = np.array([[0, 2]], np.uint8)
     argb = ClassColours(DEFAULT_PALETTE)(labels)
     image = label_image(argb)
-    assert image.pixel(0, 0) == 0 and image.pixel(1, 0) == 0xFF5A5A5A
+    known = DEFAULT_PALETTE.get(2)
+    assert known is not None and known.pattern == "solid"
+    red, green, blue = known.colour
+    assert image.pixel(0, 0) == 0 and image.pixel(1, 0) == 0xFF000000 | red << 16 | green << 8 | blue
     argb[0, 0] = 0xFF112233
     assert image.pixel(0, 0) == 0xFF112233
 

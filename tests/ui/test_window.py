@@ -116,7 +116,7 @@ def test_the_sample_opens_with_its_map(qtbot: Any, empty_window: Any) -> None:
 
 
 def test_quitting_with_a_proposal_asks(qtbot: Any, window: Any) -> None:
-    from cimgen_qt.ui.workbench import Proposal
+    from cimgen_qt.ui.proposal import Proposal
 
     window.workbench.proposal = Proposal()
     asked: list[str] = []

@@ -44,11 +44,13 @@ def display() -> Iterator[str]:
 @pytest.fixture
 def program(display: str, project: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The window on `project` in a process of its own; yields the environment for xdotool."""
-    environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "CIMGEN_DATA": str(tmp_path / "data"),
-                   "XDG_CONFIG_HOME": str(tmp_path / "settings"), "PYTHONPATH": str(Path(__file__).parents[2])}  # fmt: skip
+    own = {"CIMGEN_DATA": str(tmp_path / "data"), "XDG_CONFIG_HOME": str(tmp_path / "settings")}
+    place = {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, **own, **place}
     running = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(project)], env=environment)
     found = xdotool(environment, "search", "--sync", "--onlyvisible", "--name", "ground.*CIMGen")
     xdotool(environment, "windowmove", found.split()[0], "0", "0")
+    xdotool(environment, "windowfocus", "--sync", found.split()[0])
     time.sleep(1.5)
     yield environment
     if running.poll() is None:
