@@ -140,6 +140,7 @@ def run_new(request: NewRequest) -> Job[dict[str, Any]]:
         with Project.create(staged.path, reader.info, palette, source) as project:
             if request.map is not None:
                 facts["map"] = yield from _import(Scene(project, reader), request.map, edited=False)
+                project.set_floor()
         yield Progress(1, 1, "saving")
         staged.commit()
     return facts

@@ -155,6 +155,18 @@ class Project:
             yield ActWriter(self._db, number, kind, time, self.srs_id)
             self._db.execute("UPDATE head SET head = ?", (number,))
 
+    @property
+    def floor(self) -> int:
+        """The act that undo stops at: what the project was made with is not undone."""
+        with self._mutex:
+            row = self._db.execute("SELECT value FROM cimgen WHERE key = 'floor'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def set_floor(self) -> None:
+        """Make the present the place that undo stops at."""
+        with self._mutex, _readable(self.path), schema.transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO cimgen VALUES ('floor', ?)", (str(self.head),))
+
     def step(self, back: bool) -> Act | None:
         """Undo (`back`) or redo one act; returns it, or None where there is none."""
         if self.read_only:
@@ -162,7 +174,7 @@ class Project:
         with self._mutex, _readable(self.path), schema.transaction(self._db):
             head = self.head
             act = next((a for a in self.acts() if (a.id == head if back else a.id > head)), None)
-            if act is None:
+            if act is None or (back and act.id <= self.floor):
                 return None
             before = self._db.execute("SELECT COALESCE(MAX(id), 0) FROM acts WHERE id < ?", (act.id,)).fetchone()[0]
             self._db.execute("UPDATE head SET head = ?", (before if back else act.id,))
@@ -171,9 +183,9 @@ class Project:
     def can_step(self, back: bool) -> bool:
         """Whether there is something to undo (`back`) or to redo."""
         with self._mutex:
-            sign = "<=" if back else ">"
-            query = f"SELECT EXISTS (SELECT 1 FROM acts WHERE id {sign} (SELECT head FROM head))"
-            return bool(self._db.execute(query).fetchone()[0])
+            if back:
+                return self.head > self.floor
+            return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM acts WHERE id > ?)", (self.head,)).fetchone()[0])
 
     # --- chunks --------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,8 @@ def test_undo_and_redo(project: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert answer(capsys, "paint", project, "--undo")["areas"] == 0
     assert answer(capsys, "paint", project, "--redo")["areas"] == 1
     assert answer(capsys, "paint", project, "--redo")["acts"] == 0
+    assert answer(capsys, "paint", project, "--undo")["acts"] == 1
+    assert answer(capsys, "paint", project, "--undo")["acts"] == 0, "the map that the project was made with stays"
 
 
 def test_a_failed_check_ends_with_one(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
