@@ -13,7 +13,7 @@ GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 
 OPTIONS: dict[str, Any] = {
     "GDAL_PAM_ENABLED": "YES",  # .aux.xml is read (chips carry their position there); nothing is opened for writing
-    "GDAL_CACHEMAX": 256,
+    "GDAL_CACHEMAX": 256 * 2**20,
     "GDAL_HTTP_TIMEOUT": 1,
     "GDAL_HTTP_CONNECTTIMEOUT": 1,
     "GDAL_HTTP_MAX_RETRY": 0,

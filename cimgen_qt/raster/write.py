@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,17 @@ def open_writer(target: Path, source: RasterReader, profile: str) -> RasterWrite
     return CopyWriter(target, path, plan)
 
 
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """How the target comes about, and what the user should know of it."""
 
-    def __init__(
-        self, options: Mapping[str, Any] | None, cog: Mapping[str, Any] | None, notes: tuple[str, ...]
-    ) -> None:
-        self.options = options
-        """Creation options for a file written anew; None: the bytes are copied and the copy is edited."""
-        self.cog = cog
-        """Options of the cloud-optimised file that is made last; None: it is not."""
-        self.notes = notes
+    options: Mapping[str, Any] | None
+    """Creation options for a file written anew; None: the bytes are copied and the copy is edited."""
+    cog: Mapping[str, Any] | None
+    """Options of the cloud-optimised file that is made last; None: it is not."""
+    overviews: tuple[int, ...]
+    """Factors that are made anew; a cloud-optimised file without any makes its own."""
+    notes: tuple[str, ...]
 
 
 def _plan(data: Any, profile: str) -> _Plan:
@@ -67,8 +68,10 @@ def _plan(data: Any, profile: str) -> _Plan:
     if profile == "same" and data.driver != "GTiff":
         notes.append(f"the source is a {data.driver}: exported as GeoTIFF")
     if profile == "cog" or (is_cog and profile == "same"):
-        return _Plan(None if plain and not is_cog else _anew(data), _cog(data, is_cog and plain), tuple(notes))
-    return _Plan(None if plain else _anew(data), None, tuple(notes))
+        factors = tuple(data.overviews(1)) if profile == "same" else ()
+        anew = None if plain and not is_cog else _anew(data)
+        return _Plan(anew, _cog(data, is_cog and plain), factors, tuple(notes))
+    return _Plan(None if plain else _anew(data), None, tuple(data.overviews(1)), tuple(notes))
 
 
 def _anew(data: Any) -> dict[str, Any]:
@@ -85,6 +88,8 @@ def _anew(data: Any) -> dict[str, Any]:
     rows, cols = data.block_shapes[0]
     if rows % 16 == 0 and cols % 16 == 0 and cols < data.width:
         options |= {"TILED": "YES", "BLOCKXSIZE": cols, "BLOCKYSIZE": rows}
+    elif cols == data.width:
+        options["BLOCKYSIZE"] = rows
     if data.count >= 3 and [c.name for c in data.colorinterp[:3]] == ["red", "green", "blue"]:
         options["PHOTOMETRIC"] = "RGB"
     return options
@@ -150,12 +155,11 @@ class CopyWriter:
     def finish(self, tags: Mapping[str, str], xmp: bytes) -> RasterReader:
         try:
             with quiet(), restricted():
-                factors = self._data.overviews(1)
                 how = overview_method(self._data)
                 clear_statistics(self._data)
                 set_tags(self._data, tags, xmp)
-                if factors and self._plan.cog is None:
-                    self._data.build_overviews(factors, how)
+                if self._plan.overviews:
+                    self._data.build_overviews(self._plan.overviews, how)
                 self._close()
                 if self._plan.cog is not None:
                     self._optimise(self._plan.cog)
