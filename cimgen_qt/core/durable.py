@@ -14,7 +14,17 @@ from cimgen_qt.core.errors import ExportError
 from cimgen_qt.core.liveness import part_path, remove_stale
 from cimgen_qt.core.lock import Lock
 
-__all__ = ["Lock", "Staged", "check_space", "remove_quietly", "require_writable", "stage", "write_bytes", "write_text"]
+__all__ = [
+    "Lock",
+    "Staged",
+    "check_space",
+    "identity",
+    "remove_quietly",
+    "require_writable",
+    "stage",
+    "write_bytes",
+    "write_text",
+]
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +185,11 @@ def check_space(target: Path, needed_bytes: int, disk: Disk = DISK) -> None:
 def require_writable(target: Path, disk: Disk = DISK) -> None:
     """Raise ExportError if `stage(target)` would fail; leaves nothing behind. To be asked before long work."""
     stage(target, disk=disk).discard()
+
+
+def identity(target: Path, disk: Disk = DISK) -> tuple[int, ...] | None:
+    """Tells a file from the one that replaced it; None where there is none."""
+    return _identity(_look(target, disk))
 
 
 def _look(target: Path, disk: Disk) -> os.stat_result | None:

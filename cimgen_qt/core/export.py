@@ -183,13 +183,18 @@ def _sidecar(snapshot: Snapshot, delivery: Delivery, proof: Proof, marks: Mappin
 
 
 def _commit(steps: list[Callable[[], None]], delivery: Delivery) -> None:
-    """Companions first, the raster last; where one fails, those that are new are taken away again."""
+    """Companions first, the raster last; where one fails, those that are new are taken away again.
+
+    The raster may stand in its place although the disk did not confirm it: then its companions stay with it.
+    """
     names = [*(beside(delivery.target, end) for end in COMPANIONS.values()), beside(delivery.target, SIDECAR)]
     fresh = [path for path in names if not path.exists()]
+    before = durable.identity(delivery.target)
     try:
         for step in steps:
             step()
     except BaseException:
-        for path in fresh:
-            durable.remove_quietly(path)
+        if durable.identity(delivery.target) == before:
+            for path in fresh:
+                durable.remove_quietly(path)
         raise

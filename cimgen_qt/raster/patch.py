@@ -56,12 +56,16 @@ class PatchWriter:
         return PatchedReader(open_raster(self._source), open_raster(self._staged.path), place)
 
     def commit(self) -> None:
-        if self._vrt is not None:
-            self._vrt.commit()
+        if self._vrt is None:
+            raise ExportError(f"{self._target.name} is not finished", hint="Please report this.")
+        vrt = self._target.with_suffix(".vrt")
+        fresh, before = not vrt.exists(), durable.identity(self._target)
         try:
+            self._vrt.commit()
             self._staged.commit()
         except BaseException:
-            durable.remove_quietly(self._target.with_suffix(".vrt"))
+            if fresh and durable.identity(self._target) == before:
+                durable.remove_quietly(vrt)
             raise
 
     def discard(self) -> None:
