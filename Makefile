@@ -9,13 +9,13 @@ SYSTEM := xvfb xauth xdotool openbox x11-utils fontconfig fonts-dejavu-core libe
   libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-image0 libxcb-render-util0 libxcb-xinerama0 \
   libxcb-shape0 libxcb-randr0 libglib2.0-0 libfontconfig1 libfreetype6 libx11-xcb1
 
-.PHONY: help env env-dev system demo test test-slow lint bench clean
+.PHONY: help env env-dev system demo test test-slow lint bench picture clean
 
 help:
 	@echo "make demo   environment, then the main job on the embedded sample"
 	@echo "make test   environment, system packages where it may, lint and every test"
 	@echo "make lint   ruff, import contracts, mypy"
-	@echo "make test-slow, make bench, make clean"
+	@echo "make test-slow, make bench, make picture, make clean"
 
 $(VENV)/.base: pyproject.toml requirements/ci-constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,13 @@ test-slow: env-dev system
 bench: env-dev
 	$(PIP) --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# The pictures of README.md, made by the program itself.
+picture: env
+	$(BIN)/cimgen demo --no-window --out build/picture
+	cp build/picture/before_after.png docs/before_after.png
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -c "from pathlib import Path; from cimgen_qt.ui.app import screenshot; \
+	  screenshot(Path('build/picture/village.cimgen'), Path('docs/window.png'))"
 
 clean:
 	rm -rf $(VENV) demo_out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
