@@ -17,7 +17,6 @@ from cimgen_qt.core.fingerprint import fingerprint
 from cimgen_qt.core.generator import Generator
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.palette import DEFAULT_PALETTE
-from cimgen_qt.core.palette_io import load_palette
 from cimgen_qt.core.project import Project
 from cimgen_qt.core.render import Rendered, render
 from cimgen_qt.core.replay import replay
@@ -30,6 +29,7 @@ from cimgen_qt.generators import open_generator
 from cimgen_qt.opening import RELINK, open_project, snapshot_of, source_of
 from cimgen_qt.raster.delivery import open_composite, open_delivered, open_delivery
 from cimgen_qt.raster.maps import MapOptions, open_map
+from cimgen_qt.raster.palettes import open_palette
 from cimgen_qt.raster.rasterio_io import open_raster
 from cimgen_qt.raster.shapes_in import read_polygons
 
@@ -133,7 +133,7 @@ def run_new(request: NewRequest) -> Job[dict[str, Any]]:
     target = Path(request.project)
     if target.exists():
         raise ProjectError(f"{target.name} exists already", hint="Choose another name, or open it.")
-    palette = DEFAULT_PALETTE if request.palette is None else load_palette(Path(request.palette))
+    palette = DEFAULT_PALETTE if request.palette is None else open_palette(Path(request.palette))
     with open_raster(Path(request.image)) as reader, stage(target) as staged:
         source = source_of(Path(request.image), target)
         facts: dict[str, Any] = {"project": str(target), "image": request.image, "notes": list(reader.info.notes)}

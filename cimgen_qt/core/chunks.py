@@ -24,7 +24,3 @@ def chunk_keys(window: Window) -> Iterator[Key]:
     for row in range(window.row // CHUNK, (window.bottom - 1) // CHUNK + 1):
         for col in range(window.col // CHUNK, (window.right - 1) // CHUNK + 1):
             yield row, col
-
-
-def chunk_count(grid: Grid) -> int:
-    return -(-grid.height // CHUNK) * -(-grid.width // CHUNK)

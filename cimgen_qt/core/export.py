@@ -15,6 +15,7 @@ from cimgen_qt.core import durable
 from cimgen_qt.core.errors import ExportError
 from cimgen_qt.core.grid import Window
 from cimgen_qt.core.jobs import Job, Progress
+from cimgen_qt.core.palette_io import to_qml
 from cimgen_qt.core.proof import Hasher, Proof, blocks, plane_hash
 from cimgen_qt.core.provenance import source_type, tags_of, xmp_with
 from cimgen_qt.core.raster import Mask, Pixels, PlaneWriter, RasterReader, RasterWriter
@@ -23,6 +24,8 @@ from cimgen_qt.core.snapshot import Snapshot
 
 COMPANIONS = {"origin": ".origin.tif", "classes": ".classes.tif"}
 SIDECAR = ".json"
+STYLE = ".classes.qml"
+"""Loaded by QGIS together with the class map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def require_target(target: Path, source: Path, overwrite: bool) -> None:
     """Raises `ExportError` where the target is the source by any name, is there already, or cannot be written."""
     if target.suffix.lower() not in (".tif", ".tiff"):
         raise ExportError(f"{target.name} does not end in .tif", hint="Exports are GeoTIFFs: name it OUT.tif.")
-    everything = [target, *(beside(target, end) for end in (*COMPANIONS.values(), SIDECAR))]
+    everything = [target, *(beside(target, end) for end in (*COMPANIONS.values(), STYLE, SIDECAR))]
     for path in everything:
         if path.exists() and path.samefile(source):
             raise ExportError(
@@ -97,11 +100,14 @@ def export(snapshot: Snapshot, delivery: Delivery) -> Job[Exported]:
         text = _sidecar(snapshot, delivery, proof, {"footprint": footprint, "tags": tags})
         sidecar = undo.enter_context(durable.stage(sidecar_path))
         sidecar.fill(text.encode("utf-8"))
-        _commit([delivery.origin.commit, delivery.classes.commit, sidecar.commit, delivery.writer.commit], delivery)
+        style = undo.enter_context(durable.stage(beside(delivery.target, STYLE)))
+        style.fill(to_qml(snapshot.palette).encode("utf-8"))
+        companions = [delivery.origin.commit, delivery.classes.commit, style.commit, sidecar.commit]
+        _commit([*companions, delivery.writer.commit], delivery)
         return Exported(
             str(delivery.target),
             str(sidecar_path),
-            tuple(str(beside(delivery.target, end)) for end in COMPANIONS.values()),
+            tuple(str(beside(delivery.target, end)) for end in (*COMPANIONS.values(), STYLE)),
             delivery.profile,
             proof,
             delivery.writer.notes,
@@ -187,7 +193,7 @@ def _commit(steps: list[Callable[[], None]], delivery: Delivery) -> None:
 
     The raster may stand in its place although the disk did not confirm it: then its companions stay with it.
     """
-    names = [*(beside(delivery.target, end) for end in COMPANIONS.values()), beside(delivery.target, SIDECAR)]
+    names = [beside(delivery.target, end) for end in (*COMPANIONS.values(), STYLE, SIDECAR)]
     fresh = [path for path in names if not path.exists()]
     before = durable.identity(delivery.target)
     try:

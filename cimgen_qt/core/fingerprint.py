@@ -40,12 +40,3 @@ def fingerprint(path: Path) -> Fingerprint:
             return Fingerprint(status.st_size, status.st_mtime_ns, f"sampled-sha256:{digest.hexdigest()}")
     except OSError as error:
         raise RasterError(f"{path.name} cannot be read: {error.strerror}", hint="Check the path.") from error
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of the whole file, however large."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(SAMPLE):
-            digest.update(block)
-    return digest.hexdigest()

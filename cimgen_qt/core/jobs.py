@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -30,12 +30,6 @@ class Progress:
 
 Job = Generator[Progress, None, T]
 """A long task: yields `Progress`, returns its result, cleans up in `finally` when it is closed."""
-
-
-class Runner(Protocol):
-    """Drives a job to its end. `on_progress` returns False to cancel."""
-
-    def __call__(self, job: Job[T], on_progress: Callable[[Progress], bool] | None = None) -> T: ...
 
 
 class Cancelled(BaseException):

@@ -125,11 +125,9 @@ class Snapshot:
 
     def pixel_blocks(self) -> list[Window]:
         """Chunks whose pixels may differ from the photo; all others are the photo's."""
-        return self._blocks(("origin",), ("origin",))
-
-    def label_blocks(self) -> list[Window]:
-        """Chunks whose classes may differ from the original map."""
-        return self._blocks(("labels",), LABEL_LAYERS)
+        keys = self.project.keys(("origin",), self.revision)
+        made = (key for key in keys if self.project.read_chunk(("origin",), key, self.revision) is not None)
+        return [chunk_window(key, self.grid) for key in made]
 
     @cached_property
     def generations(self) -> tuple[Generation, ...]:
@@ -143,11 +141,6 @@ class Snapshot:
         rows = [dict(zip(CHANGE_COLUMNS, row, strict=True)) for row in self.project.change_rows(self.revision)]
         wanted = [f for f in ChangeRecord.__dataclass_fields__ if f != "polygons"]
         return [ChangeRecord(**{k: row[k] for k in wanted}, polygons=polygons_of(row["geom"])) for row in rows]
-
-    def _blocks(self, listed: tuple[str, ...], read: tuple[str, ...]) -> list[Window]:
-        keys = self.project.keys(listed, self.revision)
-        found = (key for key in keys if self.project.read_chunk(read, key, self.revision) is not None)
-        return [chunk_window(key, self.grid) for key in found]
 
     def _read(self, layers: tuple[str, ...], window: Window, dtype: Any) -> NDArray[Any]:
         out = np.zeros(window.shape, dtype)

@@ -185,7 +185,7 @@ def _lookup(data: Any, palette: Palette, table: Mapping[str, int] | None) -> tup
     if table is not None:
         pairs = {int(float(v)): c for v, c in table.items() if _is_number(v) and 0 <= float(v) <= 255}
     else:
-        pairs = table_from_names(_names(data), palette) or _by_colour(data, palette) or {c.id: c.id for c in palette}
+        pairs = table_from_names(names_of(data), palette) or _by_colour(data, palette) or {c.id: c.id for c in palette}
     pairs.setdefault(0, 0)
     for value, class_id in pairs.items():
         lookup[value], known[value] = class_id, True
@@ -199,7 +199,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _names(data: Any) -> dict[int, str]:
+def names_of(data: Any) -> dict[int, str]:
     """Names that the file gives its values: our own band tags CLASS_n."""
     tags = data.tags(1)
     return {int(k[6:]): v for k, v in tags.items() if k.startswith("CLASS_") and k[6:].isdigit() and int(k[6:]) < 256}

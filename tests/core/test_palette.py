@@ -21,6 +21,7 @@ from cimgen_qt.core.palette_io import (
     to_toml,
 )
 from cimgen_qt.paths import resources
+from cimgen_qt.raster.palettes import open_palette
 
 # Viénot, Brettel and Mollon (1999), and Brettel et al. (1997) for tritanopia: linear RGB as such eyes see it.
 EYES = {
@@ -70,6 +71,14 @@ def test_colour_table_and_back() -> None:
     names = {c.id: c.name for c in DEFAULT_PALETTE}
     again = from_colour_table(to_colour_table(DEFAULT_PALETTE), names)
     assert [(c.id, c.name, c.colour) for c in again] == [(c.id, c.name, c.colour) for c in DEFAULT_PALETTE]
+
+
+def test_the_colour_table_of_a_raster_is_a_palette(tmp_path: Path) -> None:
+    palette = open_palette(resources() / "samples" / "village_map.tif")
+    wanted = [(c.id, c.name, c.colour) for c in DEFAULT_PALETTE if c.id <= 7]
+    assert [(c.id, c.name, c.colour) for c in palette] == wanted
+    with pytest.raises(MapError, match="no colour table"):
+        open_palette(resources() / "samples" / "village.tif")
 
 
 @pytest.mark.parametrize("name", ["cimgen", "dubai", "building_other"])

@@ -19,6 +19,7 @@ from cimgen_qt.core.edits import Edit, Rectangle, Stroke
 from cimgen_qt.core.errors import CimgenError, ExportError
 from cimgen_qt.core.grid import Window
 from cimgen_qt.core.jobs import run_inline
+from cimgen_qt.core.palette_io import load_palette
 from cimgen_qt.opening import open_project
 from cimgen_qt.raster.delivery import read_tags
 
@@ -149,6 +150,7 @@ def test_the_file_declares_what_was_generated(projects: dict[str, Path], tmp_pat
         xmp = str(out.tags(ns="xml:XMP"))
     assert "DigitalSourceType" in xmp
     assert "compositeSynthetic" in xmp
+    assert load_palette(tmp_path / "out.classes.qml").find("building").id == 1
     with rasterio.open(tmp_path / "out.origin.tif") as origin:
         assert set(np.unique(origin.read())) <= {0, 1, 2}
 
