@@ -16,7 +16,7 @@ from cimgen_qt.core.edits import Edit
 from cimgen_qt.core.errors import ProjectError
 from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.jobs import Job, Progress
-from cimgen_qt.core.palette import Palette
+from cimgen_qt.core.palette import UNLABELLED, Palette
 from cimgen_qt.core.project import ActWriter, Project
 from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo, RasterReader
 from cimgen_qt.core.render import Patch, Rendered
@@ -151,17 +151,27 @@ class Scene:
     ) -> Job[Change]:
         """Take a map in, chunk by chunk, as one act: as the original map, or (`edited`) as the user's new one.
 
-        A block is a whole chunk. Closed half-way it leaves nothing.
+        A block is a whole chunk. Closed half-way it leaves nothing. An edited map says nothing where it is unlabelled.
         """
         layer, total = ("labels" if edited else "map"), len(list(chunk_keys(self.grid.window)))
+        snapshot = self.snapshot()
         with self.project.act("import", {**data, "layer": layer}) as act:
             for done, (window, labels) in enumerate(blocks, start=1):
                 key = (window.row // CHUNK, window.col // CHUNK)
                 if window != chunk_window(key, self.grid):
                     raise ProjectError(f"the block {window} is no chunk", hint="Cut the map along chunks.")
-                act.put(layer, key, labels)
+                if not edited:
+                    act.put(layer, key, labels)
+                else:
+                    self._put_wanted(act, key, snapshot.read_labels(window), labels)
                 yield Progress(done, total, "reading the map")
         return self._change(act.number)
+
+    def _put_wanted(self, act: ActWriter, key: Key, before: Labels, wanted: Labels) -> None:
+        after = np.where(wanted == UNLABELLED, before, wanted)
+        if not np.array_equal(before, after):
+            act.put("labels", key, after)
+            log_changes(act, self.project, [(chunk_window(key, self.grid), before, after)], {})
 
     # --- generating ----------------------------------------------------------------------------------------------
 
