@@ -63,7 +63,7 @@ def test_a_wanted_map_becomes_areas_to_generate(project: Path, tmp_path: Path) -
     words = ["map", str(project), "--map", str(tmp_path / "m.geojson"), "--class", "water", "--edited"]
     assert main(words) == 0
     with open_project(project, read_only=True) as opened:
-        labels = opened.snapshot().read_labels(Window(440, 440, 80, 90))
+        inside = opened.snapshot().read_labels(Window(455, 455, 40, 60))
         (area,) = opened.scene.areas()
-    assert abs(int((labels == 3).sum()) - 3500) < 150
+    assert (inside == 3).all()
     assert abs(area.pixels - 3500) < 150, "where the plan says nothing the map stays"
