@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimgen_qt.core.colour_match import colour_match
+from cimgen_qt.core.band import Band
+from cimgen_qt.core.colour_match import Tones, tones
 from cimgen_qt.core.errors import CimgenError
-from cimgen_qt.core.membrane import membrane
-from cimgen_qt.core.multiband import multiband, rim_weight
+from cimgen_qt.core.grid import Window
+from cimgen_qt.core.membrane import REACH
+from cimgen_qt.core.multiband import LEVELS
+from cimgen_qt.core.pieces import Piece, pieces_of
+from cimgen_qt.core.plots import Plots
 from cimgen_qt.core.raster import Labels, Mask, Pixels
+from cimgen_qt.core.seams import NEAR, FeatherSeam, MembraneSeam, MultibandSeam, Seam
 
 Floats = NDArray[np.float32]
-NEAR = 3
-"""Pixels to each side that make a mean of the ground at the rim."""
+LARGEST_MARGIN = 256
 
 
 class BlendMode(str, Enum):
@@ -54,16 +58,36 @@ class BlendSettings:
     """Blend only into ground of the same class: the edge of a roof or a shore stays as sharp as it was made."""
 
     def __post_init__(self) -> None:
-        limits = {"feather": (0, 256), "tau": (0.5, 512), "ring": (1, 256)}
+        if not isinstance(self.mode, BlendMode):
+            raise CimgenError(f"{self.mode} is no blend mode", hint=f"Modes: {', '.join(m.value for m in BlendMode)}.")
+        limits: dict[str, tuple[float, float]] = {"feather": (0, 256), "tau": (0.5, 512), "ring": (1, 256)}
+        if self.feather_metres is not None:
+            limits["feather_metres"] = (0, 1e6)
         for name, (low, high) in limits.items():
             value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise CimgenError(f"{name} is {value}", hint=f"Choose from {low} to {high} pixels.")
+            if isinstance(value, bool) or not (math.isfinite(value) and low <= value <= high):
+                raise CimgenError(f"{name} is {value}", hint=f"Choose from {low} to {high:g}.")
+        if self.ring != int(self.ring):
+            raise CimgenError(f"ring is {self.ring}", hint="Give it in whole pixels.")
+        for name in ("colour_match", "hard_edges"):
+            if not isinstance(getattr(self, name), bool):
+                raise CimgenError(f"{name} is {getattr(self, name)}", hint="Say true or false.")
 
     @property
     def margin(self) -> int:
-        """How much ground round the change has to be seen, in pixels."""
-        return max(2, self.ring + 1 if self.colour_match else 0)
+        """How much ground round the change has to be seen, in pixels; at the most, as a large change is cut up."""
+        match self.mode:
+            case BlendMode.REPLACE:
+                needed = 1
+            case BlendMode.FEATHER:
+                needed = math.ceil(self.feather) + 1
+            case BlendMode.MULTIBAND:
+                needed = (math.ceil(self.feather) + 3) << LEVELS
+            case BlendMode.MEMBRANE:
+                needed = math.ceil(REACH * self.tau) + NEAR
+            case BlendMode.POISSON:
+                needed = LARGEST_MARGIN
+        return min(LARGEST_MARGIN, max(needed, self.ring + 1 if self.colour_match else 0))
 
     def for_pixel_size(self, metres: float | None) -> BlendSettings:
         """With lengths in pixels only. Raises `CimgenError` where metres are asked for and none are known."""
@@ -108,96 +132,119 @@ def blend(
 ) -> Blended:
     """`photo` with `new` laid over the True pixels of `mask`; every other pixel is the photo's, bit for bit.
 
-    Arrays are (height, width, band) of one dtype. Where `valid` is False (nodata, masked, transparent) the photo stays,
-    inside the mask too, and such pixels never colour their neighbours. The band `alpha` is always the photo's. The
-    inputs are not changed.
+    Arrays are (height, width, band) of one dtype. Where `valid` is False (nodata, masked, transparent) or a float is
+    not finite the photo stays, inside the mask too, and such pixels never colour their neighbours. The band `alpha` is
+    always the photo's. The inputs are not changed. Raises `CimgenError` where the arrays do not fit each other.
     """
-    usable = _usable(photo, valid)
-    wanted = mask & usable & np.isfinite(new).all(axis=2) if _is_float(new) else mask & usable
-    out = photo.copy()
-    if not wanted.any():
-        return Blended(out, np.zeros(mask.shape, np.uint8))
-    bands = [b for b in range(photo.shape[2]) if b != alpha]
-    made = np.nan_to_num(new[..., bands].astype(np.float32), posinf=0.0, neginf=0.0)
-    below = np.where(usable[..., None], photo[..., bands], 0).astype(np.float32)
-    if settings.colour_match:
-        made = colour_match(below, made, wanted, settings.ring, usable, labels)
-    parts = _parts(wanted, usable, labels if settings.hard_edges else None)
-    for number, band in enumerate(bands):
-        for inside, rim in parts:
-            mixed = _mix(below[..., number], made[..., number], inside, rim, settings)
-            out[..., band] = np.where(inside, _as_dtype(mixed, photo.dtype), out[..., band])
-    out[~wanted] = photo[~wanted]
-    same = (out[..., bands] == new[..., bands]).all(axis=2)
-    origin = np.where(wanted, np.where(same, 1, 2), 0).astype(np.uint8)
-    return Blended(out, origin)
+    _check(photo, new, mask, valid, labels)
+    wanted, ground = _ground(photo, new, mask, valid)
+    match = tones(photo, new, wanted, settings.ring, ground, labels) if settings.colour_match else None
+    work = _Work(photo, new, photo.copy(), np.zeros(mask.shape, np.uint8))
+    bands = [number for number in range(photo.shape[2]) if number != alpha]
+    for piece in pieces_of(wanted, ground, labels if settings.hard_edges else None, settings.margin):
+        if work.is_photo(piece):
+            work.lay(piece, None, bands, None)
+        else:
+            work.lay(piece, _seam_of(settings, piece), bands, match)
+    return Blended(work.out, work.origin)
 
 
-def _parts(mask: Mask, usable: Mask, labels: Labels | None) -> list[tuple[Mask, Mask]]:
-    """Pieces that are blended by themselves: the pixels of one class, and the ground outside that they blend into."""
-    around = usable & ~mask
-    if labels is None:
-        return [(mask, around)]
-    return [(mask & (labels == c), around & (labels == c)) for c in np.unique(labels[mask]).tolist()]
+@dataclass(frozen=True, slots=True)
+class _Work:
+    photo: Pixels
+    new: Pixels
+    out: Pixels
+    origin: NDArray[np.uint8]
+
+    def is_photo(self, piece: Piece) -> bool:
+        """True where all that was made is the photo over again: nothing of it is to be blended or matched."""
+        parts = Plots.of(piece.inside)
+        for window in parts.windows(parts.some):
+            here, inside = _moved(window, piece).slices(), piece.inside[window.slices()]
+            if (self.photo[here] != self.new[here])[inside].any():
+                return False
+        return True
+
+    def lay(self, piece: Piece, seam: Seam | None, bands: list[int], tones: Tones | None) -> None:
+        """Write the pixels of a piece; without a `seam` and `tones` as they were made."""
+        plots = Plots.of(piece.inside)
+        for window in plots.windows(plots.some) if seam is None else seam.far:
+            self._write_far(piece, window, bands, tones)
+        if seam is None:
+            return
+        for number in bands:
+            band = Band(self.photo, self.new, piece, number, tones)
+            for window, correction in seam.spread(band):
+                values = band.made(window)
+                values += correction
+                self._write(piece, window, number, values)
+
+    def _write_far(self, piece: Piece, window: Window, bands: list[int], tones: Tones | None) -> None:
+        inside, here = piece.inside[window.slices()], _moved(window, piece).slices()
+        if tones is None and len(bands) == self.out.shape[2] and inside.all():
+            self.out[here] = self.new[here]
+            self.origin[here] = 1
+            return
+        for number in bands:
+            self._write(piece, window, number, Band(self.photo, self.new, piece, number, tones).made(window))
+
+    def _write(self, piece: Piece, window: Window, number: int, values: Floats) -> None:
+        """Select against the source: whatever was computed, only pixels of the piece are taken."""
+        inside, here = piece.inside[window.slices()], _moved(window, piece).slices()
+        result = _as_dtype(values, self.out.dtype)
+        np.copyto(self.out[here][..., number], result, where=inside)
+        altered = (result != self.new[here][..., number]) & inside
+        np.maximum(self.origin[here], inside.view(np.uint8) + altered, out=self.origin[here])
 
 
-def _mix(photo: Floats, new: Floats, inside: Mask, around: Mask, settings: BlendSettings) -> Floats:
-    """`new` as seen in the piece `inside`, which meets the photo at the pixels `around` it; elsewhere anything."""
+def _moved(window: Window, piece: Piece) -> Window:
+    """`window` of a piece, in the arrays that it was cut from."""
+    return window.shifted(piece.window.row, piece.window.col)
+
+
+def _seam_of(settings: BlendSettings, piece: Piece) -> Seam | None:
     match settings.mode:
         case BlendMode.REPLACE:
-            return new
+            return None
         case BlendMode.FEATHER:
-            return photo + (new - photo) * rim_weight(~around, settings.feather)
+            return FeatherSeam(piece, settings.feather)
         case BlendMode.MULTIBAND:
-            return photo + multiband(np.where(inside, new - photo, 0), inside, ~around, settings.feather)
-        case BlendMode.POISSON | BlendMode.MEMBRANE:
-            tau = settings.tau if settings.mode is BlendMode.MEMBRANE else None
-            return new + membrane(_step_at_rim(photo, new, inside, around), inside, around, tau)
+            return MultibandSeam(piece, settings.feather)
+        case BlendMode.POISSON:
+            return MembraneSeam(piece, None)
+        case BlendMode.MEMBRANE:
+            return MembraneSeam(piece, settings.tau)
 
 
-def _step_at_rim(photo: Floats, new: Floats, mask: Mask, around: Mask) -> Floats:
-    """Photo minus what was made, on the ground just outside the mask.
-
-    Where the maker has made that ground as well, it is the plain difference (Perez 2003). Where it kept the photo
-    there, the mean of the photo near by outside is compared with the mean of what was made near by inside: single
-    pixels would carry their grain far into the mask.
-    """
-    rim = around & (_box_sums(mask.astype(np.float32), 1) > 0)
-    if not rim.any():
-        return np.zeros(photo.shape, np.float32)
-    if (new[rim] != photo[rim]).mean() > 0.5:
-        return np.where(rim, photo - new, 0).astype(np.float32)
-    inside, outside = mask.astype(np.float32), around.astype(np.float32)
-    made = _box_sums(new * inside, NEAR) / np.maximum(_box_sums(inside, NEAR), 1)
-    there = _box_sums(photo * outside, NEAR) / np.maximum(_box_sums(outside, NEAR), 1)
-    return np.where(rim, there - made, 0).astype(np.float32)
+def _check(photo: Pixels, new: Pixels, mask: Mask, valid: Mask | None, labels: Labels | None) -> None:
+    planes = [plane.shape for plane in (mask, valid, labels) if plane is not None]
+    if (
+        photo.ndim != 3
+        or new.shape != photo.shape
+        or new.dtype != photo.dtype
+        or any(shape != photo.shape[:2] for shape in planes)
+    ):
+        raise CimgenError(
+            f"cannot blend {new.shape} {new.dtype} into {photo.shape} {photo.dtype} with planes {planes}",
+            hint="All of them must have the size of the photo, and the pixels its dtype.",
+        )
 
 
-def _box_sums(x: Floats, radius: int) -> Floats:
-    """Sum over squares of `radius` pixels to each side; beyond the edge there is nothing."""
-    for axis in (0, 1):
-        padded = np.pad(x, [(radius + 1, radius) if a == axis else (0, 0) for a in (0, 1)])
-        sums = np.cumsum(padded, axis=axis, dtype=np.float64)
-        far = np.take(sums, range(2 * radius + 1, sums.shape[axis]), axis)
-        near = np.take(sums, range(sums.shape[axis] - 2 * radius - 1), axis)
-        x = (far - near).astype(np.float32)
-    return x
-
-
-def _usable(photo: Pixels, valid: Mask | None) -> Mask:
-    usable = np.ones(photo.shape[:2], bool) if valid is None else valid.copy()
-    if _is_float(photo):
-        usable &= np.isfinite(photo).all(axis=2)
-    return usable
-
-
-def _is_float(pixels: Pixels) -> bool:
-    return pixels.dtype.kind == "f"
+def _ground(photo: Pixels, new: Pixels, mask: Mask, valid: Mask | None) -> tuple[Mask, Mask]:
+    """Pixels to be changed, and pixels of the photo that may be blended into."""
+    if photo.dtype.kind != "f":
+        return (mask, ~mask) if valid is None else (mask & valid, valid & ~mask)
+    usable = np.isfinite(photo).all(axis=2)
+    if valid is not None:
+        usable &= valid
+    return mask & usable & np.isfinite(new).all(axis=2), usable & ~mask
 
 
 def _as_dtype(values: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Rounded and kept within the range of an integer dtype; floats as they are."""
+    """Rounded and kept within the range of an integer dtype; floats as they are. Overwrites `values`."""
     if dtype.kind == "f":
-        return values.astype(dtype)
+        return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    np.rint(values, out=values)
+    np.clip(values, limits.min, limits.max, out=values)
+    return values.astype(dtype)

@@ -5,34 +5,39 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cimgen_qt.core.raster import Mask
+
 Floats = NDArray[np.float32]
+NEAR, FAR = np.float32(0.75), np.float32(0.25)
+"""What the nearer and the farther of two cells count where a pixel lies between their middles."""
 
 
-def cell_sums(x: Floats, mode: str = "constant") -> Floats:
-    """Sum over cells of 2 x 2; beyond an odd edge there is nothing ("constant") or the edge again ("edge")."""
-    height, width = x.shape
-    if height % 2 or width % 2:
-        x = np.pad(x, ((0, height % 2), (0, width % 2)), mode=mode)  # type: ignore[call-overload]
-    total: Floats = x[0::2, 0::2] + x[1::2, 0::2]
-    total += x[0::2, 1::2]
+def cell_sums(x: Floats) -> Floats:
+    """Sum over cells of 2 x 2; both sides are even."""
+    total: Floats = x[0::2, 0::2] + x[0::2, 1::2]
+    total += x[1::2, 0::2]
     total += x[1::2, 1::2]
     return total
 
 
-def doubled(x: Floats, shape: tuple[int, ...]) -> Floats:
-    """Bilinear, with the middles of cells where they are."""
-    for axis, size in enumerate(shape):
-        x = _doubled_rows(x, size) if axis == 0 else _doubled_rows(x.T, size).T
-    return np.ascontiguousarray(x)
+def any_of_cell(mask: Mask) -> Mask:
+    """True where one of the 2 x 2 is; both sides are even."""
+    rows = mask[0::2] | mask[1::2]
+    found: Mask = rows[:, 0::2] | rows[:, 1::2]
+    return found
 
 
-def _doubled_rows(x: Floats, size: int) -> Floats:
-    out = np.empty((2 * len(x), x.shape[1]), np.float32)
-    near, far = np.float32(0.75), np.float32(0.25)
-    out[0::2] = near * x
-    out[1::2] = out[0::2]
-    out[2::2] += far * x[:-1]
-    out[1:-1:2] += far * x[1:]
-    out[0] += far * x[0]
-    out[-1] += far * x[-1]
-    return out[:size]
+def doubled(x: Floats) -> Floats:
+    """Bilinear: (rows + 2, cols + 2) cells, the outermost only to lean on, become (2 rows, 2 cols) pixels."""
+    near = x[:, 1:-1] * NEAR
+    across = np.empty((x.shape[0], 2 * near.shape[1]), np.float32)
+    np.multiply(x[:, :-2], FAR, out=across[:, 0::2])
+    across[:, 0::2] += near
+    np.multiply(x[:, 2:], FAR, out=across[:, 1::2])
+    across[:, 1::2] += near
+    near = across[1:-1] * NEAR
+    across *= FAR
+    out = np.empty((2 * near.shape[0], near.shape[1]), np.float32)
+    np.add(near, across[:-2], out=out[0::2])
+    np.add(near, across[2:], out=out[1::2])
+    return out

@@ -3,50 +3,76 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cimgen_qt.core.errors import RasterError
 
-MOST_DIRECTORIES = 64
+MOST_DIRECTORIES = 1024
 MOST_TAGS = 512
-LARGEST_VALUE = 16 * 2**20
-"""Bytes of one tag's value; offsets of blocks are the largest and are judged by their count instead."""
-_TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I",
-          16: "Q", 17: "q", 18: "Q"}  # fmt: skip
-_BLOCK_TAGS = (273, 279, 324, 325)
+MOST_TAGS_IN_ALL = 65_536
+MOST_BLOCKS = 4_000_000
+"""In one directory: a square of 500 000 pixels in tiles of 256."""
+MOST_BLOCKS_IN_ALL = 8_000_000
+LARGEST_TEXT = 8 * 2**20
+LARGEST_NUMBERS = 64 * 2**10
+"""Bytes of a tag of numbers that the guard judges by: one for each of 4096 bands."""
+WIDTH, HEIGHT, BITS, COMPRESSION, BANDS, ROWS, PLANES = 256, 257, 258, 259, 277, 278, 284
+DESCRIPTION, METADATA = 270, 42112
+TILE_WIDTH, TILE_HEIGHT, SUB_DIRECTORIES = 322, 323, 330
+STRIP_PLACES, TILE_PLACES = (273, 279), (324, 325)
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_WHOLE = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+_BLOCKS = {*STRIP_PLACES, *TILE_PLACES}
+_NUMBERS = {WIDTH, HEIGHT, BITS, COMPRESSION, BANDS, ROWS, PLANES, TILE_WIDTH, TILE_HEIGHT, SUB_DIRECTORIES}
+_TEXTS = {DESCRIPTION, METADATA}
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """`values` is None for what is only counted (the offsets and sizes of blocks)."""
+    """`data` is empty for tags that nobody here judges by; `order` is numpy's sign for the order of bytes."""
 
     kind: int
     count: int
-    values: tuple[float, ...] | bytes | None
-    offset: int = 0
+    data: bytes
+    order: str
+
+    @property
+    def numbers(self) -> NDArray[np.integer]:
+        """Empty where the values are no whole numbers: libtiff takes no others for sizes and places either."""
+        code = _WHOLE.get(self.kind)
+        return np.frombuffer(self.data, np.dtype(self.order + code if code else "u1"))[: self.count if code else 0]
+
+    @property
+    def text(self) -> bytes:
+        """What libtiff makes of any whole numbers when it wants a text: each of them is one byte."""
+        return self.data if self.kind in (2, 7) else self.numbers.astype(np.uint8).tobytes()
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One image of the file: the picture, an overview or a mask."""
+    """One image of the file: the picture, an overview, a mask, a further page."""
 
     tags: dict[int, Tag]
 
     def number(self, tag: int, default: int = 0) -> int:
-        """The first value of a numeric tag."""
+        """The first value of a tag; `default` without the tag, 0 where it holds no whole number."""
         found = self.tags.get(tag)
-        if found is None or found.values is None or isinstance(found.values, bytes) or not found.values:
+        if found is None:
             return default
-        return int(found.values[0])
+        return int(found.numbers[0]) if len(found.numbers) else 0
 
-    def numbers(self, tag: int) -> tuple[float, ...]:
+    def numbers(self, tag: int) -> NDArray[np.integer]:
         found = self.tags.get(tag)
-        return found.values if found is not None and isinstance(found.values, tuple) else ()
+        return found.numbers if found is not None else np.zeros(0, np.int64)
 
     def text(self, tag: int) -> bytes:
         found = self.tags.get(tag)
-        return found.values if found is not None and isinstance(found.values, bytes) else b""
+        return found.text if found is not None else b""
 
 
 def is_tiff(head: bytes) -> bool:
@@ -54,8 +80,12 @@ def is_tiff(head: bytes) -> bool:
 
 
 def read_directories(file: BinaryIO, size: int, name: str) -> list[Directory]:
-    """All directories in their chain. Raises `RasterError` on a circle, offsets outside the file, absurd counts."""
-    return _Reader(file, size, name).directories()
+    """All directories: the chain, and those that hang below others. Of values only what is judged is read.
+
+    Raises `RasterError` on a circle, on places outside the file and on more than the bounds above, so that the work is
+    bounded: less than a second and 200 MiB for the worst file.
+    """
+    return list(_Reader(file, size, name).directories())
 
 
 class _Reader:
@@ -64,31 +94,39 @@ class _Reader:
         head = self._bytes(0, 8)
         self._order = "<" if head[:2] == b"II" else ">"
         self._big = head[2:4] in (b"+\x00", b"\x00+")
+        self._seen: set[int] = set()
+        self._tags, self._blocks, self._values = 0, 0, 0
 
-    def directories(self) -> list[Directory]:
+    def directories(self) -> Iterator[Directory]:
         at = self._number("Q", self._bytes(8, 8)) if self._big else self._number("I", self._bytes(4, 4))
         if self._big and self._bytes(4, 4) != struct.pack(self._order + "HH", 8, 0):
             raise self._refusal("its BigTIFF header is not valid")
-        seen: set[int] = set()
-        found: list[Directory] = []
-        while at:
-            if at in seen:
-                raise self._refusal("its directories form a circle")
-            if len(found) >= MOST_DIRECTORIES:
-                raise self._refusal(f"it has more than {MOST_DIRECTORIES} directories")
-            seen.add(at)
-            directory, at = self._directory(at)
-            found.append(directory)
-        if not found:
+        if not at:
             raise self._refusal("it has no image")
-        return found
+        waiting = [at]
+        while waiting:
+            at = waiting.pop(0)
+            while at:
+                self._enter(at)
+                directory, at = self._directory(at)
+                waiting += [int(below) for below in directory.numbers(SUB_DIRECTORIES) if below]
+                yield directory
+
+    def _enter(self, at: int) -> None:
+        if at in self._seen:
+            raise self._refusal("its directories form a circle")
+        if len(self._seen) >= MOST_DIRECTORIES:
+            raise self._refusal(f"it has more than {MOST_DIRECTORIES} directories")
+        self._seen.add(at)
 
     def _directory(self, at: int) -> tuple[Directory, int]:
         head, entry = (8, 20) if self._big else (2, 12)
         count = self._number("Q" if self._big else "H", self._bytes(at, head))
-        if not 0 < count <= MOST_TAGS:
+        self._tags += count
+        if not 0 < count <= MOST_TAGS or self._tags > MOST_TAGS_IN_ALL:
             raise self._refusal(f"one directory has {count} tags")
         table = self._bytes(at + head, count * entry)
+        self._values = 0
         tags: dict[int, Tag] = {}
         for start in range(0, len(table), entry):
             tag, value = self._tag(table[start : start + entry])
@@ -102,32 +140,26 @@ class _Reader:
         tag, kind = struct.unpack_from(self._order + "HH", entry)
         count = self._number("Q" if self._big else "I", entry[4:12] if self._big else entry[4:8])
         room = entry[12:] if self._big else entry[8:]
-        if kind not in _TYPES:
-            return tag, Tag(kind, count, None)  # unknown types are to be skipped, says the standard
-        code = _TYPES[kind]
-        width = struct.calcsize("=" + code) * count
-        if count > self._size * 8 or width > max(self._size, len(room)):
-            raise self._refusal(f"tag {tag} is said to hold {count} values, more than the file")
-        offset = 0
+        width = _SIZES.get(kind, 0) * count  # unknown kinds are to be skipped, says the standard
         if width <= len(room):
-            data = room[:width]
-        else:
-            offset = self._number("Q" if self._big else "I", room)
-            if tag in _BLOCK_TAGS:
-                self._require(offset, width)
-                return tag, Tag(kind, count, self._blocks(code, count, offset), offset)
-            if width > LARGEST_VALUE:
-                raise self._refusal(f"tag {tag} is {width} bytes long")
-            data = self._bytes(offset, width)
-        if code == "s":
-            return tag, Tag(kind, count, data, offset)
-        return tag, Tag(kind, count, struct.unpack(f"{self._order}{len(code) * count}{code[0]}", data), offset)
+            return tag, Tag(kind, count, room[:width], self._order)
+        offset = self._number("Q" if self._big else "I", room)
+        self._require(offset, width)
+        self._allow(tag, count, width)
+        wanted = tag in _BLOCKS or tag in _NUMBERS or tag in _TEXTS
+        return tag, Tag(kind, count, self._bytes(offset, width) if wanted else b"", self._order)
 
-    def _blocks(self, code: str, count: int, offset: int) -> tuple[float, ...] | None:
-        """Offsets and sizes of blocks are looked at one by one up to a bound that keeps the look short."""
-        if count > 1_000_000:
-            return None
-        return struct.unpack(f"{self._order}{count}{code}", self._bytes(offset, struct.calcsize("=" + code) * count))
+    def _allow(self, tag: int, count: int, width: int) -> None:
+        """Values may be long, but not longer together than the file: libtiff loads them all."""
+        self._values += width
+        if self._values > self._size:
+            raise self._refusal("the values of its tags lie over each other")
+        if tag in _BLOCKS:
+            self._blocks += count
+            if count > MOST_BLOCKS or self._blocks > 2 * MOST_BLOCKS_IN_ALL:
+                raise self._refusal(f"it is cut into {count} blocks")
+        elif width > (LARGEST_TEXT if tag in _TEXTS else LARGEST_NUMBERS if tag in _NUMBERS else self._size):
+            raise self._refusal(f"tag {tag} is {width} bytes long")
 
     def _bytes(self, at: int, count: int) -> bytes:
         self._require(at, count)

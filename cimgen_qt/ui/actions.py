@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cimgen_qt.ui.compat import QAction, QActionGroup, QtGui, QtWidgets, tr
+from cimgen_qt.ui.compat import QAction, QActionGroup, Qt, QtGui, QtWidgets, tr
 from cimgen_qt.ui.icons import icon
 
 
@@ -19,6 +19,8 @@ class Word:
     icon: str = ""
     needs: str = "scene"
     tool: bool = False
+    on_canvas: bool = False
+    """The key acts while the canvas has the focus only: elsewhere Enter ends what is typed."""
 
 
 _WORDS = (
@@ -44,8 +46,8 @@ _WORDS = (
     Word("hide_map", "&Hide the map", ("H",), "map"),
     Word("generate", "&Generate", ("Ctrl+Return", "Ctrl+Enter"), "generate"),
     Word("cancel", "&Cancel the job", ("Ctrl+.",), "cancel", "job"),
-    Word("accept", "&Accept the proposal", ("Return", "Enter"), "accept", "proposal"),
-    Word("discard", "&Discard the proposal", ("Delete",), "discard", "proposal"),
+    Word("accept", "&Accept the proposal", ("Return", "Enter"), "accept", "proposal", on_canvas=True),
+    Word("discard", "&Discard the proposal", ("Delete",), "discard", "proposal", on_canvas=True),
     Word("again", "&Try again with the next seed", ("Ctrl+R",), "again", "proposal"),
     Word("help", "&First steps", ("F1",), "help", ""),
     Word("shortcuts", "&Shortcuts", ("Ctrl+/",), "", ""),
@@ -85,6 +87,8 @@ class Actions:
             action.setShortcuts([QtGui.QKeySequence(key) for key in word.keys])
             keys = f" ({word.keys[0]})" if word.keys else ""
             action.setToolTip(tr(word.text).replace("&", "") + keys)
+            if word.on_canvas:
+                action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             if word.icon:
                 action.setIcon(icon(word.icon))
             if word.tool:

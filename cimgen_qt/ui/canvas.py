@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from cimgen_qt.core.grid import Window
 from cimgen_qt.core.scene import Change
@@ -11,7 +12,7 @@ from cimgen_qt.ui.canvas_paint import badge, checkerboard
 from cimgen_qt.ui.compat import Qt, QtCore, QtGui, QtWidgets, Signal, position, tr
 from cimgen_qt.ui.images import ClassColours
 from cimgen_qt.ui.tile_reader import LABELS, PHOTO, SCENE, TileReader, Told
-from cimgen_qt.ui.tiles import TileCache
+from cimgen_qt.ui.tiles import Drawn, TileCache, as_rect, covers
 from cimgen_qt.ui.tools import BrushTool, Tool
 from cimgen_qt.ui.view import View, fitted
 from cimgen_qt.ui.workbench import Workbench
@@ -184,15 +185,25 @@ class Canvas(QtWidgets.QWidget):
 
     def paintEvent(self, event: QtGui.QPaintEvent | None) -> None:
         painter = QtGui.QPainter(self)
-        rect = self.rect() if event is None else event.rect()
-        painter.fillRect(rect, self.palette().color(QtGui.QPalette.ColorRole.Dark))
-        if self.tiles is not None:
-            self._paint_scene(painter, rect)
-            painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-            if not self._hand:
-                self._tool.draw(painter, self.view, self._at)
-            self._paint_badge(painter)
-        painter.end()
+        try:
+            self._paint(painter, self.rect() if event is None else event.rect())
+        finally:
+            painter.end()  # an error that left it open would end the program
+
+    def _paint(self, painter: QtGui.QPainter, rect: QtCore.QRect) -> None:
+        if self.tiles is None:
+            painter.fillRect(rect, self.palette().color(QtGui.QPalette.ColorRole.Dark))
+            return
+        image = self._snapped(as_rect(self.tiles.grid)).toRect()
+        if not image.contains(rect):
+            painter.setClipRegion(QtGui.QRegion(rect).subtracted(QtGui.QRegion(image)))
+            painter.fillRect(rect, self.palette().color(QtGui.QPalette.ColorRole.Dark))
+            painter.setClipping(False)
+        self._paint_scene(painter, rect)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        if not self._hand:
+            self._tool.draw(painter, self.view, self._at)
+        self._paint_badge(painter)
 
     def _paint_scene(self, painter: QtGui.QPainter, rect: QtCore.QRect) -> None:
         tiles, ratio = self.tiles, self.devicePixelRatioF()
@@ -203,18 +214,18 @@ class Canvas(QtWidgets.QWidget):
         layers = self._workbench.choices.layers
         tiles.begin(whole=rect == self.rect())
         shown = self.shown(rect)
-        checkerboard(painter, self.view, shown)
-        self._paint_layer(painter, PHOTO if layers.original else SCENE, shown, ratio)
+        photo = tiles.tiles(PHOTO if layers.original else SCENE, self.view, shown, ratio)
+        if not covers(photo, shown):
+            checkerboard(painter, self._snapped(as_rect(shown)))
+        self._paint_layer(painter, photo)
         if layers.map_shown and not layers.original and layers.map_opacity > 0:
             painter.setOpacity(layers.map_opacity * (1.0 if self._workbench.proposal is None else BESIDE_PROPOSAL))
-            self._paint_layer(painter, LABELS, shown, ratio)
+            self._paint_layer(painter, tiles.tiles(LABELS, self.view, shown, ratio))
             painter.setOpacity(1.0)
         self.complete = tiles.finish(self.view.to_pixel(self.width() / 2, self.height() / 2))
 
-    def _paint_layer(self, painter: QtGui.QPainter, layer: str, shown: Window, ratio: float) -> None:
-        if self.tiles is None:
-            return
-        for drawn in self.tiles.tiles(layer, self.view, shown, ratio):
+    def _paint_layer(self, painter: QtGui.QPainter, layer: Sequence[Drawn]) -> None:
+        for drawn in layer:
             painter.drawImage(self._snapped(drawn.window), drawn.image, drawn.part)
 
     def _snapped(self, window: QtCore.QRectF) -> QtCore.QRectF:
@@ -294,6 +305,13 @@ class Canvas(QtWidgets.QWidget):
             spot = position(event)
             self.zoom(NOTCH**delta, spot.x(), spot.y())
         event.accept()
+
+    def enterEvent(self, event: QtGui.QEnterEvent | None) -> None:
+        """Keys that are held act where the pointer is, unless the user is typing."""
+        typed_in = (QtWidgets.QAbstractSpinBox, QtWidgets.QLineEdit)
+        if not isinstance(QtWidgets.QApplication.focusWidget(), typed_in):
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+        super().enterEvent(event)
 
     def leaveEvent(self, event: QtCore.QEvent | None) -> None:
         before, self._at = self._at, None

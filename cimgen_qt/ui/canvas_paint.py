@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from cimgen_qt.core.grid import Window
 from cimgen_qt.ui.compat import Qt, QtCore, QtGui
 from cimgen_qt.ui.images import checkers, label_image
-from cimgen_qt.ui.view import View
 
 
-def checkerboard(painter: QtGui.QPainter, view: View, window: Window) -> None:
-    """Behind `window` of the image, fixed to the screen."""
-    x, y = view.to_screen(window.row, window.col)
-    box = QtCore.QRectF(x, y, window.width * view.scale, window.height * view.scale)
+def checkerboard(painter: QtGui.QPainter, box: QtCore.QRectF) -> None:
+    """Behind what is clear, fixed to the screen."""
     painter.fillRect(box.toRect(), _board())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cimgen_qt.paths import unnamed_projects
-from cimgen_qt.ui.compat import QtWidgets, tr
+from cimgen_qt.ui.compat import QtCore, QtWidgets, tr
 from cimgen_qt.ui.workbench import Workbench
 
 IMAGES = "Images (*.tif *.tiff *.png *.jpg *.jpeg)"
@@ -44,7 +44,8 @@ class PathField(QtWidgets.QWidget):
 
     def _browse(self) -> None:
         ask = QtWidgets.QFileDialog.getSaveFileName if self._save else QtWidgets.QFileDialog.getOpenFileName
-        chosen, _ = ask(self, self._caption, self.line.text(), self._pattern)
+        once = QtWidgets.QFileDialog.Option.DontConfirmOverwrite  # whoever takes the path asks
+        chosen, _ = ask(self, self._caption, self.line.text(), self._pattern, options=once)
         if chosen:
             self.line.setText(chosen)
 
@@ -102,8 +103,8 @@ class ExportDialog(QtWidgets.QDialog):
         self.target = PathField(tr("Target"), "GeoTIFF (*.tif)", save=True, parent=self)
         opened = workbench.opened
         if opened is not None:
-            source = opened.reader.path
-            self.target.line.setText(str(source.with_name(f"{source.stem}_edited.tif")))
+            name = f"{opened.reader.path.stem}_edited.tif"
+            self.target.line.setText(str(export_folder(opened.project.path) / name))
         self.profile = QtWidgets.QComboBox(self)
         for name, text in PROFILES.items():
             self.profile.addItem(tr(text), name)
@@ -128,9 +129,19 @@ class ExportDialog(QtWidgets.QDialog):
 
     def _on_export(self) -> None:
         target = self.target.path()
-        if target is not None:
-            self.said.clear()
-            self._workbench.export({"target": str(target), "profile": str(self.profile.currentData())})
+        if target is None or (target.exists() and not self._may_replace(target)):
+            return
+        self.said.clear()
+        request = {"target": str(target), "profile": str(self.profile.currentData()), "overwrite": target.exists()}
+        self._workbench.export(request)
+
+    def _may_replace(self, target: Path) -> bool:
+        text = tr("{} exists already. Replace it and the files beside it that belong to it?").format(target.name)
+        buttons = QtWidgets.QMessageBox.StandardButton
+        box = QtWidgets.QMessageBox(QtWidgets.QMessageBox.Icon.Question, tr("Export"), text, buttons.Cancel, self)
+        replace = box.addButton(tr("Replace"), QtWidgets.QMessageBox.ButtonRole.DestructiveRole)
+        box.exec()
+        return box.clickedButton() is replace
 
     def _on_progress(self, progress: Any, _left: float | None) -> None:
         self.bar.setRange(0, 1000)
@@ -161,6 +172,14 @@ class ExportDialog(QtWidgets.QDialog):
         if self._workbench.job == "export":
             self._workbench.cancel_job()
         super().reject()
+
+
+def export_folder(project: Path) -> Path:
+    """Beside a project that the user named, else in the documents: never beside the source unless the user says so."""
+    if project.parent != unnamed_projects():
+        return project.parent
+    places = QtCore.QStandardPaths.StandardLocation
+    return Path(QtCore.QStandardPaths.writableLocation(places.DocumentsLocation) or Path.home())
 
 
 def free_name(stem: str) -> Path:

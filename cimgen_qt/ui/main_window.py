@@ -117,6 +117,9 @@ class MainWindow(QtWidgets.QMainWindow):
             }
         )  # fmt: skip
         self.actions_["brush"].setChecked(True)
+        canvas.addActions([self.actions_["accept"], self.actions_["discard"]])
+        for button in (self.generate_panel.button, self.generate_panel.again):
+            button.clicked.connect(lambda _=False: canvas.setFocus())  # else Enter would not accept what comes
         workbench.told.connect(self.messages.show_message)
         workbench.project_changed.connect(self._on_project)
         for signal in (workbench.activity_changed, workbench.areas_changed, workbench.changed):

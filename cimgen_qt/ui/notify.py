@@ -70,7 +70,7 @@ class MessageBar(QtWidgets.QFrame):
 
     def _place(self) -> None:
         width = max(100, min(900, self._over.width() - 24))
-        height = max(self.heightForWidth(width), self.sizeHint().height())
+        height = self.heightForWidth(width)  # the hint of a text that wraps is for a narrow column
         left = (self._over.width() - width) // 2
         self.setGeometry(left, self._over.height() - height - 12, width, height)
 

@@ -17,6 +17,7 @@ class StatusLine(QtWidgets.QStatusBar):
     def __init__(self, workbench: Workbench, canvas: Canvas, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._workbench, self._canvas = workbench, canvas
+        self._at: Point | None = None
         self.place, self.class_name, self.zoom, self.pixel, self.areas = (QtWidgets.QLabel(self) for _ in range(5))
         self.addWidget(self.place, 3)
         self.addWidget(self.class_name, 1)
@@ -28,8 +29,10 @@ class StatusLine(QtWidgets.QStatusBar):
         workbench.project_changed.connect(self._on_moved)
         workbench.project_changed.connect(self._on_areas)
         workbench.areas_changed.connect(self._on_areas)
+        workbench.changed.connect(lambda _: self._on_pointed(self._at))
 
     def _on_pointed(self, at: Point | None) -> None:
+        self._at = at
         scene = self._workbench.scene
         if at is None or scene is None or (class_id := self._canvas.class_at(*at)) is None:
             self.place.clear()
@@ -39,7 +42,8 @@ class StatusLine(QtWidgets.QStatusBar):
         text = tr("row {}, column {}").format(row, col)
         if scene.grid.is_georeferenced:
             x, y = scene.grid.xy(*at)
-            digits = 6 if max(map(abs, scene.grid.transform[:2])) < 0.01 else 2
+            step = max(map(abs, scene.grid.transform[:2]))
+            digits = max(1, 1 - math.floor(math.log10(step)))
             text += f"   x {x:.{digits}f}, y {y:.{digits}f}"
         self.place.setText(text)
         self.class_name.setText(scene.palette.name_of(class_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cimgen_qt.core.grid import Window
@@ -148,10 +149,23 @@ class TileCache(QtCore.QObject):
         self.changed.emit(tile.window)
 
 
+def as_rect(window: Window) -> QtCore.QRectF:
+    """`window` in Qt's words, in pixels of the image."""
+    return QtCore.QRectF(window.col, window.row, window.width, window.height)
+
+
+def covers(layer: Sequence[Drawn], shown: Window) -> bool:
+    """Whether the pictures leave nothing of `shown` clear, so that nothing has to be drawn behind them."""
+    if any(drawn.image.hasAlphaChannel() for drawn in layer):
+        return False
+    parts = [drawn.window.intersected(as_rect(shown)) for drawn in layer]
+    return sum(part.width() * part.height() for part in parts) >= shown.area
+
+
 def _part(tile: Tile, window: Window) -> Drawn:
     """The part of a picture that shows `window`, which its tile contains."""
     height, width = tile.argb.shape
     down, across = height / tile.window.height, width / tile.window.width
     left, top = (window.col - tile.window.col) * across, (window.row - tile.window.row) * down
     part = QtCore.QRectF(left, top, window.width * across, window.height * down)
-    return Drawn(tile.image, part, QtCore.QRectF(window.col, window.row, window.width, window.height))
+    return Drawn(tile.image, part, as_rect(window))

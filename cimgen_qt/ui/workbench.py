@@ -232,8 +232,8 @@ class Workbench(QtCore.QObject):
         if kind == "render":
             self.proposal = Proposal(result.patches, result)
             self.proposal_changed.emit(self.proposal.window)
-            for warning in result.warnings:
-                self.told.emit(warning, "", False)
+            if result.warnings:
+                self.told.emit("\n".join(result.warnings), "", False)
         elif kind == "new":
             self.open(Path(result["project"]))
         elif kind == "export":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -131,13 +133,21 @@ def test_cog_is_valid(projects: dict[str, Path], tmp_path: Path) -> None:
         assert valid, errors
 
 
+def read_elsewhere(path: Path, out: Path) -> np.ndarray:
+    """As another program reads it: in this one GDAL knows no VRT."""
+    code = "import sys, numpy, rasterio; numpy.save(sys.argv[2], rasterio.open(sys.argv[1]).read())"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(path), str(out)], check=True)
+    return np.load(out)
+
+
 def test_vrt_shows_the_patch_over_the_untouched_source(projects: dict[str, Path], tmp_path: Path) -> None:
     for kind in ("rgb-deflate", "float-nan-rotated", "rgba-no-crs"):
         target = tmp_path / f"{kind}.tif"
         deliver(projects[kind], target, "patch")
-        with open_project(projects[kind], read_only=True) as opened, rasterio.open(target.with_suffix(".vrt")) as vrt:
+        with open_project(projects[kind], read_only=True) as opened:
             wanted = opened.snapshot().read_pixels(opened.project.grid.window)
-            assert np.moveaxis(vrt.read(), 0, 2).tobytes() == np.ascontiguousarray(wanted).tobytes()
+        seen = read_elsewhere(target.with_suffix(".vrt"), tmp_path / "seen.npy")
+        assert np.moveaxis(seen, 0, 2).tobytes() == np.ascontiguousarray(wanted).tobytes()
         assert target.stat().st_size < (projects[kind].parent / "image.tif").stat().st_size
 
 

@@ -10,6 +10,7 @@ from cimgen_qt.core.grid import Window
 from cimgen_qt.core.shapes import stroke_mask
 from cimgen_qt.raster.rasterio_io import RasterioReader
 from cimgen_qt.ui.compat import Qt, QtCore, QtGui
+from cimgen_qt.ui.tools import BrushTool
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -226,3 +227,55 @@ def test_the_stroke_costs_little_on_a_large_raster(window: Any) -> None:
     window.workbench.cancel_stroke()
     assert sorted(times)[30] < 0.010
     assert np.array_equal(labels_of(window)[Window(0, 0, 9, 9).slices()], np.full((9, 9), 4))
+
+
+def test_space_pans_after_a_class_was_chosen_in_the_list(qtbot: Any, window: Any) -> None:
+    canvas, list_ = window.canvas, window.classes_panel.list
+    canvas.set_scale(1.0)
+    item = list_.visualItemRect(list_.topLevelItem(2)).center()
+    qtbot.mouseClick(list_.viewport(), LEFT, pos=item)
+    assert list_.hasFocus()
+    spot = QtCore.QPointF(400, 300)
+    QtCore.QCoreApplication.sendEvent(canvas, QtGui.QEnterEvent(spot, spot, canvas.mapToGlobal(spot)))
+    before = canvas.view.to_pixel(400, 300)
+    focus = window.focusWidget()
+    qtbot.keyPress(focus, Qt.Key.Key_Space)
+    drag(qtbot, canvas, [QtCore.QPoint(400, 300), QtCore.QPoint(450, 330)])
+    qtbot.keyRelease(focus, Qt.Key.Key_Space)
+    assert canvas.view.to_pixel(450, 330) == pytest.approx(before)
+    assert len(window.workbench.scene.project.acts()) == 1, "panning does not paint"
+
+
+def test_the_pointer_does_not_take_the_keys_from_someone_who_types(window: Any, qtbot: Any) -> None:
+    from cimgen_qt.ui.options_bar import OptionsBar
+
+    box = window.findChild(OptionsBar).size_box
+    box.setFocus()
+    qtbot.waitUntil(box.hasFocus)
+    spot = QtCore.QPointF(400, 300)
+    QtCore.QCoreApplication.sendEvent(window.canvas, QtGui.QEnterEvent(spot, spot, window.canvas.mapToGlobal(spot)))
+    assert box.hasFocus()
+
+
+def test_the_class_in_the_status_line_follows_an_undo(qtbot: Any, window: Any) -> None:
+    window.workbench.choices.set_pen(class_id=2, radius=30.0)
+    at = point(window, 700, 700)
+    drag(qtbot, window.canvas, [at, at])
+    assert window.statusBar().class_name.text() == "road"
+    with qtbot.waitSignal(window.workbench.changed):
+        window.workbench.undo()
+    assert window.statusBar().class_name.text() == "vegetation"
+
+
+def test_an_error_while_painting_does_not_end_the_program(qtbot: Any, window: Any) -> None:
+    class Broken(BrushTool):
+        def draw(self, *_: Any) -> None:
+            raise ValueError("broken for the test")
+
+    whole = window.canvas._tool
+    window.canvas._tool = Broken(window.workbench)
+    with qtbot.captureExceptions() as caught:
+        window.canvas.grab()
+    window.canvas._tool = whole
+    assert "broken for the test" in str(caught[0][1])
+    assert not window.canvas.grab().isNull()

@@ -136,3 +136,78 @@ def test_export_writes_a_file_and_shows_its_proof(qtbot: Any, window: Any, tmp_p
         dialog._on_export()
     assert target.is_file()
     assert "0 of 4825200 pixels outside the change differ" in dialog.said.text(), dialog.said.text()
+
+
+def test_return_in_the_seed_box_ends_typing_and_accepts_nothing(qtbot: Any, window: Any) -> None:
+    paint(qtbot, window)
+    propose(qtbot, window)
+    acts = window.workbench.scene.project.acts()
+    seed = window.generate_panel.seed
+    seed.setFocus()
+    qtbot.waitUntil(seed.hasFocus)
+    seed.selectAll()
+    qtbot.keyClicks(seed, "17")
+    qtbot.keyClick(seed, Qt.Key.Key_Return)
+    qtbot.wait(100)
+    assert seed.value() == 17
+    assert window.workbench.proposal is not None and window.workbench.scene.project.acts() == acts
+
+
+def test_enter_accepts_what_the_button_in_the_panel_began(qtbot: Any, window: Any) -> None:
+    from cimgen_qt.ui.compat import QtWidgets
+
+    paint(qtbot, window)
+    window.workbench.choices.set_recipe(model="flat")
+    window.generate_panel.seed.setFocus()
+    qtbot.mouseClick(window.generate_panel.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not window.workbench.job, timeout=60000)
+    with qtbot.waitSignal(window.workbench.changed, timeout=10000):
+        qtbot.keyClick(QtWidgets.QApplication.focusWidget(), Qt.Key.Key_Return)
+    assert window.workbench.proposal is None
+
+
+def test_every_warning_stays_with_the_proposal(qtbot: Any, window: Any) -> None:
+    paint(qtbot, window, class_id=3)
+    paint(qtbot, window, Window(900, 900, 60, 60), class_id=5)
+    window.workbench.choices.set_recipe(model="exemplar")
+    size = window.canvas.size()
+    window.workbench.generate()
+    qtbot.waitUntil(lambda: not window.workbench.job, timeout=60000)
+    qtbot.wait(100)
+    assert window.canvas.size() == size, "a long text does not push the image aside"
+    warnings = window.workbench.proposal.rendered.warnings
+    assert len(warnings) == 2, warnings
+    for warning in warnings:
+        assert warning in window.messages.text and warning in window.generate_panel.reason.text()
+
+
+def test_export_asks_before_it_replaces_and_is_not_put_beside_the_source(
+    qtbot: Any, window: Any, image: Path, tmp_path: Path
+) -> None:
+    from cimgen_qt.ui.compat import QtCore, QtWidgets
+    from cimgen_qt.ui.dialogs import ExportDialog
+
+    paint(qtbot, window)
+    propose(qtbot, window)
+    with qtbot.waitSignal(window.workbench.changed, timeout=10000):
+        window.workbench.accept()
+    dialog = ExportDialog(window.workbench, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.target.path().parent == window.workbench.path.parent != image.parent
+    target = tmp_path / "there.tif"
+    target.write_bytes(b"another file")
+    dialog.target.line.setText(str(target))
+
+    def answer(role: Any) -> None:
+        box = QtWidgets.QApplication.activeModalWidget()
+        next(button for button in box.buttons() if box.buttonRole(button) == role).click()
+
+    roles = QtWidgets.QMessageBox.ButtonRole
+    QtCore.QTimer.singleShot(200, lambda: answer(roles.RejectRole))
+    dialog._on_export()
+    assert target.read_bytes() == b"another file" and not window.workbench.job
+    QtCore.QTimer.singleShot(200, lambda: answer(roles.DestructiveRole))
+    with qtbot.waitSignal(window.workbench.exported, timeout=60000):
+        dialog._on_export()
+    assert target.stat().st_size > 100_000

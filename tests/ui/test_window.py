@@ -148,3 +148,10 @@ def test_a_screenshot_shows_the_project(qtbot: Any, project: Path, tmp_path: Pat
     assert (image.width(), image.height()) == (900, 700)
     colours = {image.pixel(x, y) for x in range(200, 500, 7) for y in range(200, 500, 7)}
     assert len(colours) > 100
+
+
+def test_a_short_message_takes_one_line(window: Any) -> None:
+    window.messages.show_message("no example of class 'water' in this scene: an invented tone is used instead of it")
+    one = window.messages.height()
+    window.messages.show_message("\n".join(["One line."] * 4))
+    assert one < 2.6 * window.messages.fontMetrics().height() < window.messages.height()

@@ -34,6 +34,7 @@ class GeneratePanel(QtWidgets.QWidget):
         self.cancel.clicked.connect(workbench.cancel_job)
         self.reason = QtWidgets.QLabel(self)
         self.reason.setWordWrap(True)
+        self.reason.setMinimumWidth(1)  # a long text wraps; it must not push the image aside
         self.bar = QtWidgets.QProgressBar(self)
         self.bar.setAccessibleName(tr("Progress"))
         self._verdict = self._make_verdict()
@@ -47,6 +48,8 @@ class GeneratePanel(QtWidgets.QWidget):
         for widget in (self.button, self.cancel, self.bar, self.reason, self._verdict):
             column.addWidget(widget)
         column.addStretch(1)
+        margins = column.contentsMargins()
+        self.setMinimumWidth(self._verdict.minimumSizeHint().width() + margins.left() + margins.right())
         for signal in (workbench.project_changed, workbench.areas_changed, workbench.activity_changed):
             signal.connect(self._refresh)
         workbench.proposal_changed.connect(self._refresh)
@@ -112,7 +115,8 @@ class GeneratePanel(QtWidgets.QWidget):
         if ready and proposal is not None and proposal.rendered is not None:
             said = tr("Made in {:.1f} s by {} with seed {}. Nothing is applied yet.")
             rendered = proposal.rendered
-            self.reason.setText(said.format(rendered.seconds, rendered.model["name"], rendered.seed))
+            made = said.format(rendered.seconds, rendered.model["name"], rendered.seed)
+            self.reason.setText("\n\n".join([made, *rendered.warnings]))
         elif not running:
             self.reason.setText(why)
         for widget in (self.model, self.seed, self.blend):
