@@ -132,6 +132,48 @@ def test_a_disk_that_is_really_full_is_noticed(project: Path, tmp_path: Path, pr
         assert list(tmp_path.iterdir()) == []
 
 
+EVERY_PAGE = """
+import json, resource, shutil, sys
+from pathlib import Path
+from cimgen_qt.core.edits import Edit, Rectangle
+from cimgen_qt.core.errors import ProjectError
+from cimgen_qt.opening import open_project
+project, folder = Path(sys.argv[1]), Path(sys.argv[2])
+failed = 0
+for page in range(0, 60):
+    path = folder / f"{page}.cimgen"
+    shutil.copyfile(project, path)
+    states = []
+    opened = open_project(path)
+    scene = opened.scene
+    whole = scene.grid.window
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096 * page + 512, resource.RLIM_INFINITY))
+    try:
+        for number in range(30):
+            scene.paint(Edit(Rectangle(9 * number, 7 * number, 300, 300), 1 + number % 3))
+            states.append(scene.read_labels(whole).tobytes())
+    except ProjectError as error:
+        assert error.hint
+        failed += 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    opened.close()
+    with open_project(path) as again:
+        assert again.scene.read_labels(whole).tobytes() == (states[-1] if states else bytes(whole.area)), page
+        assert len(again.project.acts()) == len(states), page
+        assert again.scene.paint(Edit(Rectangle(0, 0, 5, 5), 6)) is not None
+print(json.dumps(failed))
+"""
+
+
+def test_a_project_whose_nth_page_cannot_be_written_keeps_every_act_it_reported(tmp_path: Path) -> None:
+    path = tmp_path / "p.cimgen"
+    run_inline(tasks.run_new(tasks.NewRequest(str(path), str(resources() / "samples" / "village.tif"))))
+    command = [sys.executable, "-c", EVERY_PAGE, str(path), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-1500:]
+    assert json.loads(done.stdout) >= 40
+
+
 @pytest.mark.parametrize("room", [5_000, 60_000, 300_000])
 def test_a_project_on_a_full_disk_keeps_every_act_it_reported(tmp_path: Path, room: int) -> None:
     path = tmp_path / "p.cimgen"
