@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,22 @@ class Fingerprint:
     mtime_ns: int
     digest: str
 
+    def matches(self, path: Path) -> bool:
+        """Same size and time, or else same size and content, which is read then. Raises `RasterError` if it cannot."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if status.st_size != self.size:
+            return False
+        return status.st_mtime_ns == self.mtime_ns or fingerprint(path).digest == self.digest
+
 
 def fingerprint(path: Path) -> Fingerprint:
     """Read at most 64 MiB. Raises `RasterError` where the file cannot be read."""
     try:
         with path.open("rb") as file:
-            status = path.stat()
+            status = os.fstat(file.fileno())
             digest = hashlib.sha256()
             if status.st_size <= WHOLE_BELOW:
                 while block := file.read(SAMPLE):
@@ -39,4 +50,8 @@ def fingerprint(path: Path) -> Fingerprint:
                 digest.update(file.read(SAMPLE))
             return Fingerprint(status.st_size, status.st_mtime_ns, f"sampled-sha256:{digest.hexdigest()}")
     except OSError as error:
-        raise RasterError(f"{path.name} cannot be read: {error.strerror}", hint="Check the path.") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> RasterError:
+    return RasterError(f"{path.name} cannot be read: {error.strerror}", hint="Check the path.")

@@ -6,21 +6,24 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from cimgen_qt.core import durable
-from cimgen_qt.core.errors import MapError
+from cimgen_qt.core.errors import CimgenError, MapError
 from cimgen_qt.core.palette import Palette, SemanticClass, palette_of
+from cimgen_qt.core.safe_xml import parse_xml
 from cimgen_qt.core.toml import parse_toml
 
 LARGEST_BYTES = 4 * 2**20
+WIDEST = 1000.0
 Rgba = tuple[int, int, int, int]
 
 
 def load_palette(path: Path) -> Palette:
     """Read a TOML or QML palette, whichever it is by content. Raises `MapError`."""
     try:
+        if path.exists() and not path.is_file():
+            raise MapError(f"{path.name} is no plain file", hint="Give a TOML or a QML file.")
         if path.stat().st_size > LARGEST_BYTES:
             raise MapError(f"{path.name} is too large for a palette", hint="Is it the right file?")
         text = path.read_text("utf-8-sig")
@@ -38,7 +41,12 @@ def save_palette(path: Path, palette: Palette) -> None:
 
 def from_toml(text: str, name: str = "palette") -> Palette:
     """`[[class]]` tables: id, name, colour ("#rrggbb" or three numbers), and if wanted pattern, key, width, aliases."""
-    data = parse_toml(text, name)
+    try:
+        data = parse_toml(text, name)
+    except CimgenError as error:
+        raise MapError(error.message, hint=error.hint) from error
+    except RecursionError as error:
+        raise MapError(f"{name} is nested too deeply", hint="Is it the right file?") from error
     tables = data.get("class")
     if not isinstance(tables, list) or not tables:
         raise MapError(f"{name} lists no classes", hint="Write [[class]] tables with id, name and colour.")
@@ -53,17 +61,23 @@ def _class(table: Any, name: str) -> SemanticClass:
             raise MapError(
                 f"{name}: a class has no {', '.join(sorted(unknown))}", hint=f"It has {', '.join(sorted(known))}."
             )
-        width = table.get("width")
+        width, aliases = table.get("width"), table.get("aliases", ())
+        if width is not None and not 0 < float(width) <= WIDEST:
+            raise ValueError(f"the width {width} is not above 0 and up to {WIDEST:.0f} metres")
+        if isinstance(aliases, str):
+            raise ValueError('aliases are a list: ["a", "b"]')
         return SemanticClass(
-            int(table["id"]),
+            _whole(table["id"]),
             str(table["name"]),
             colour_of(table["colour"]),
             str(table.get("pattern", "solid")),
             str(table.get("key", "")),
             None if width is None else float(width),
-            tuple(map(str, table.get("aliases", ()))),
+            tuple(map(str, aliases)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise MapError(f"{name}: a class has no {error.args[0]}", hint="Give id, name and colour.") from error
+    except (TypeError, ValueError, AttributeError) as error:
         raise MapError(f"{name}: a class cannot be understood ({error})", hint="Give id, name and colour.") from error
 
 
@@ -73,8 +87,14 @@ def colour_of(value: Any) -> tuple[int, int, int]:
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
             raise ValueError(f"{value!r} is no colour like #d55e00")
         return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
-    red, green, blue = (int(v) for v in value)
+    red, green, blue = (_whole(v) for v in value)
     return red, green, blue
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{value!r} is no whole number")
+    return value
 
 
 def to_toml(palette: Palette) -> str:
@@ -100,24 +120,13 @@ def hex_of(colour: tuple[int, int, int]) -> str:
 
 def from_qml(text: str, name: str = "palette") -> Palette:
     """The entries of a paletted style; an entry without a label is called by its value. No DTD, no entities."""
-    if "<!ENTITY" in text or re.search(r"<!DOCTYPE[^>]*\[", text):
-        raise MapError(f"{name} declares entities", hint="Save the style again from QGIS.")
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise MapError(f"{name} is no valid style: {error}", hint="Save the style again from QGIS.") from error
-    entries = [e for e in root.iter("paletteEntry") if _is_id(e.get("value"))]
+    root = parse_xml(text, name, hint="Save the style again from QGIS.")
+    entries = {int(float(e.get("value", ""))): e for e in root.iter("paletteEntry") if _is_id(e.get("value"))}
     if not entries:
         raise MapError(f"{name} is no paletted style with values from 0 to 255", hint="Style the layer as Paletted.")
+    called = _unique({i: (e.get("label") or "").strip() or f"class {i}" for i, e in entries.items()})
     try:
-        classes = [
-            SemanticClass(
-                int(float(e.get("value", "0"))),
-                e.get("label") or f"class {e.get('value')}",
-                colour_of(e.get("color", "")),
-            )
-            for e in entries
-        ]
+        classes = [SemanticClass(i, called[i], colour_of(e.get("color", ""))) for i, e in entries.items()]
     except ValueError as error:
         raise MapError(f"{name}: {error}", hint="Save the style again from QGIS.") from error
     return palette_of(classes, name)
@@ -127,10 +136,15 @@ def _is_id(text: str | None) -> bool:
     return text is not None and re.fullmatch(r"\d{1,3}(\.0*)?", text) is not None and float(text) <= 255
 
 
+def _attribute(text: str) -> str:
+    """Quoted for XML, which has no way to write most control characters."""
+    return quoteattr(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", text))
+
+
 def to_qml(palette: Palette) -> str:
     """A style that QGIS loads for a class raster."""
     entries = "\n".join(
-        f'        <paletteEntry value="{c.id}" color="{hex_of(c.colour)}" label={quoteattr(c.name)} alpha="255"/>'
+        f'        <paletteEntry value="{c.id}" color="{hex_of(c.colour)}" label={_attribute(c.name)} alpha="255"/>'
         for c in palette
     )
     return (
@@ -142,9 +156,25 @@ def to_qml(palette: Palette) -> str:
 
 
 def from_colour_table(table: Mapping[int, Rgba], names: Mapping[int, str], name: str = "palette") -> Palette:
-    """Entries that have a name, or all where none has: a GDAL table holds 256 colours, most of them unused."""
-    ids = sorted(i for i in table if 0 <= i <= 255 and (not names or names.get(i)))
-    return palette_of([SemanticClass(i, names.get(i) or f"class {i}", table[i][:3]) for i in ids], name)
+    """Entries that have a name, or all that are used where none has. Raises `MapError` where none is left."""
+    used = used_entries(table)
+    ids = sorted(i for i in table if 0 <= i <= 255 and (names.get(i) if names else i in used))
+    if not ids:
+        raise MapError(f"{name} has no colours", hint="Give a paletted raster, a TOML or a QML file.")
+    called = _unique({i: names.get(i) or f"class {i}" for i in ids})
+    return palette_of([SemanticClass(i, called[i], table[i][:3]) for i in ids], name)
+
+
+def used_entries(table: Mapping[int, Rgba]) -> dict[int, Rgba]:
+    """Without the black ones at the end, by which GDAL fills a table up."""
+    last = max((i for i, rgba in table.items() if tuple(rgba[:3]) != (0, 0, 0)), default=-1)
+    return {i: rgba for i, rgba in table.items() if i <= last}
+
+
+def _unique(names: Mapping[int, str]) -> dict[int, str]:
+    """Names that stand twice, told apart by their ids."""
+    folded = [name.casefold() for name in names.values()]
+    return {i: name if folded.count(name.casefold()) == 1 else f"{name} ({i})" for i, name in names.items()}
 
 
 def to_colour_table(palette: Palette) -> dict[int, Rgba]:

@@ -48,7 +48,8 @@ def judge_sidecars(path: Path, judge_tiff: Callable[[Path], None], depth: int = 
 def _names(path: Path) -> Iterable[str]:
     """What lies in the folder; where it may not be listed, what GDAL then tries."""
     try:
-        return [entry.name for entry in path.parent.iterdir()]
+        with os.scandir(path.parent) as entries:
+            return [entry.name for entry in entries]
     except OSError:
         ends = (".aux.xml", ".ovr", ".OVR", ".msk", ".MSK", ".aux", ".AUX")
         found = [path.name + end for end in ends] + [path.stem + end for end in (".aux", ".AUX", ".aux.xml")]

@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ORDER = ("bare land", "crop", "vegetation", "tree", "water", "paved", "road", "rail", "building")
+ORDER = ("bare land", "crop", "water", "vegetation", "tree", "paved", "road", "rail", "building")
 """From the ground up: what comes later lies over what comes earlier."""
+LAND_USE = 0
+"""The place below all of `ORDER`: of areas that say what ground is used for, not what stands on it."""
+STAND_INS = {"tree": "vegetation", "crop": "vegetation", "paved": "road"}
+"""What a palette may have instead of a class."""
 _LANES = {
     "motorway": (4, 3.75, 3.75),
     "trunk": (3, 3.75, 3.75),
@@ -31,6 +35,7 @@ _LANES = {
 }
 """By highway: lanes one way, metres of a lane, metres of both shoulders."""
 _PATHS = {"footway": 1.5, "path": 1.0, "cycleway": 2.0, "track": 2.5, "steps": 1.5, "pedestrian": 4.0, "bridleway": 1.5}
+_WATERWAYS = {"river": 12.0, "riverbank": 12.0, "canal": 8.0, "stream": 2.0, "ditch": 1.0, "drain": 1.0}
 _VALUES = {
     "natural": {"water": "water", "wood": "tree", "tree": "tree", "tree_row": "tree", "scrub": "vegetation",
                 "grassland": "vegetation", "heath": "vegetation", "sand": "bare land", "bare_rock": "bare land",
@@ -42,37 +47,64 @@ _VALUES = {
     "amenity": {"parking": "paved"},
 }  # fmt: skip
 KEYS = ("building", "railway", "highway", "waterway", *_VALUES)
+DETAILS = ("width", "lanes", "oneway", "tunnel", "location", "layer")
+OTHER = "other_tags"
+"""The column in which GDAL leaves the tags that have none of their own."""
 NARROWEST = 1.0
+FOOT = 0.3048
+MOST_LANES = 24
+WIDEST = 500.0
+"""A `width` beyond this is a slip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The class of a feature, its width where it is a line (None: that of the class), its level above others."""
+    """The class of a feature, its width where it is a line (None: that of the class), its level above others.
+
+    `rank` is its place in `ORDER`, counted from 1, or `LAND_USE`.
+    """
 
     name: str
     width: float | None = None
     level: int = 0
+    rank: int = LAND_USE
 
 
 def meaning_of(tags: Mapping[str, Any]) -> Meaning | None:
-    """None for what is no ground of ours: unknown tags, and roads and rails in tunnels."""
-    level = _whole(tags.get("layer"))
-    if _text(tags.get("tunnel")) in ("yes", "true", "building_passage"):
+    """None for what is no ground of ours: unknown tags, and what lies in a tunnel or under the ground."""
+    if _text(tags.get("tunnel")) not in ("", "no") or _text(tags.get("location")) == "underground":
         return None
+    found = _class_of(tags)
+    if found is None:
+        return None
+    name, width, is_land_use = found
+    rank = LAND_USE if is_land_use else ORDER.index(name) + 1
+    return Meaning(name, width, _whole(tags.get("layer")), rank)
+
+
+def _class_of(tags: Mapping[str, Any]) -> tuple[str, float | None, bool] | None:
+    """Name, width, and whether it is a mere use of the land."""
     if _text(tags.get("building")) not in ("", "no"):
-        return Meaning("building", None, level)
+        return "building", None, False
     if _text(tags.get("railway")) in ("rail", "light_rail", "tram", "narrow_gauge"):
-        return Meaning("rail", _metres(tags.get("width")), level)
+        return "rail", _metres(tags.get("width")), False
     if _text(tags.get("highway")):
         width = road_width(tags)
-        return None if width is None else Meaning("road", width, level)
-    if _text(tags.get("waterway")) in ("river", "stream", "canal", "ditch", "drain", "riverbank"):
-        default = {"river": 12.0, "canal": 8.0, "stream": 2.0}.get(_text(tags.get("waterway")), 1.0)
-        return Meaning("water", _metres(tags.get("width")) or default, level)
+        return None if width is None else ("road", width, False)
+    waterway = _text(tags.get("waterway"))
+    if waterway in _WATERWAYS:
+        return "water", _metres(tags.get("width")) or _WATERWAYS[waterway], False
     for key, values in _VALUES.items():
-        if _text(tags.get(key)) in values:
-            return Meaning(values[_text(tags.get(key))], None, level)
+        name = values.get(_text(tags.get(key)))
+        if name is not None:
+            return name, None, key in ("landuse", "leisure") and name != "water"
     return None
+
+
+def all_tags(tags: Mapping[str, Any]) -> dict[str, Any]:
+    """The tags of a feature, with those of GDAL's column for others (`"lanes"=>"2","oneway"=>"yes"`)."""
+    others = dict(re.findall(r'"([^"\\]+)"=>"((?:[^"\\]|\\.)*)"', str(tags.get(OTHER) or "")))
+    return {**others, **{key: value for key, value in tags.items() if key != OTHER and _text(value)}}
 
 
 def road_width(tags: Mapping[str, Any]) -> float | None:
@@ -89,16 +121,21 @@ def road_width(tags: Mapping[str, Any]) -> float | None:
     if _text(tags.get("oneway")) in ("", "no", "false", "0") and kind != "motorway":
         lanes *= 2
     explicit = _whole(tags.get("lanes"))
-    return max(NARROWEST, (explicit or lanes) * lane + shoulders)
+    return max(NARROWEST, (explicit if 0 < explicit <= MOST_LANES else lanes) * lane + shoulders)
 
 
 def _metres(value: Any) -> float | None:
-    """ "7.5", "7,5 m", "24'" or "24 ft"; None for anything else."""
-    found = re.fullmatch(r"\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|ft|feet|')?\s*", _text(value))
-    if not found:
+    """ "7.5", "7,5 m", "24'", "6'4\"" or "24 ft"; None for anything else, and for what no width can be."""
+    text = _text(value)
+    found = re.fullmatch(r"(\d{1,5}(?:[.,]\d{1,6})?)\s*(m|metres?|meters?|ft|feet|')?", text)
+    inches = re.fullmatch(r"(\d{1,4})'\s*(\d{1,2})(?:\"|'')", text)
+    if inches:
+        metres = int(inches.group(1)) * FOOT + int(inches.group(2)) * FOOT / 12
+    elif found:
+        metres = float(found.group(1).replace(",", ".")) * (FOOT if found.group(2) in ("ft", "feet", "'") else 1.0)
+    else:
         return None
-    number: float = float(found.group(1).replace(",", "."))
-    return number * 0.3048 if found.group(2) in ("ft", "feet", "'") else number
+    return metres if 0 < metres <= WIDEST else None
 
 
 def _whole(value: Any) -> int:

@@ -9,10 +9,10 @@ import rasterio
 from cimgen_qt.core.errors import MapError
 from cimgen_qt.core.palette import Palette
 from cimgen_qt.core.palette_io import from_colour_table, load_palette
-from cimgen_qt.raster.class_raster import names_of
 from cimgen_qt.raster.gdal_env import GDAL_ERRORS, restricted
 from cimgen_qt.raster.guard import inspect
 from cimgen_qt.raster.metadata import quiet
+from cimgen_qt.raster.names import names_of
 
 _RASTERS = (".tif", ".tiff", ".png")
 
@@ -24,7 +24,7 @@ def open_palette(path: Path) -> Palette:
     verdict = inspect(path)
     try:
         with quiet(), restricted(), rasterio.open(verdict.path, driver=verdict.driver) as data:
-            return from_colour_table(data.colormap(1), names_of(data), path.stem)
+            return from_colour_table(data.colormap(1), names_of(data, verdict.path), path.stem)
     except (*GDAL_ERRORS, ValueError) as error:
         raise MapError(
             f"{path.name} has no colour table", hint="Give a paletted raster, a TOML or a QML file."

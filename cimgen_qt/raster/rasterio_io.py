@@ -124,7 +124,7 @@ def open_raster(path: Path) -> RasterioReader:
     try:
         with restricted(), quiet():
             data = rasterio.open(verdict.path, driver=verdict.driver)
-    except GDAL_ERRORS as error:
+    except (*GDAL_ERRORS, ValueError) as error:  # a CRS whose name is no UTF-8 is a ValueError
         raise RasterError(f"{path.name} cannot be opened: {error}", hint="Is the file damaged?") from error
     try:
         with restricted():
@@ -153,13 +153,21 @@ def _info(data: Any, path: Path) -> RasterInfo:
         dtype=data.dtypes[0],
         nodata=tuple(data.nodatavals),
         alpha=alpha,
-        descriptions=tuple(d or "" for d in data.descriptions),
+        descriptions=_descriptions(data),
         colours=colours,
         overviews=tuple(data.overviews(1)),
         block=tuple(data.block_shapes[0]),
         lossy=is_lossy(data),
         notes=_notes(data),
     )
+
+
+def _descriptions(data: Any) -> tuple[str, ...]:
+    """Old files hold texts that are no UTF-8: rasterio cannot read them, and an image is not worse for it."""
+    try:
+        return tuple(text or "" for text in data.descriptions)
+    except UnicodeDecodeError:
+        return ("",) * int(data.count)
 
 
 def _conversion(dtype: str) -> str:

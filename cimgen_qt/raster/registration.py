@@ -1,4 +1,4 @@
-"""Tell how far a map lies off the image: by its grid, and by what is drawn in it."""
+"""Tell how far a map lies off the image, by what is drawn in it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,9 @@ from cimgen_qt.core.raster import Labels, RasterReader
 SAMPLE = 1024
 FARTHEST = 24
 CLEAR = 6.0
-"""How many deviations the best shift has to stand out from the others, to be believed."""
+"""How many deviations the best shift has to stand out from the others, to be believed: no pair of unrelated photo and
+map out of 30 did, and two of three true pairs did, moved or not, within 3 pixels of the truth (Dubai and Banepa)."""
 FEWEST_EDGES = 0.002
-
-
-def lattice_offset(data: Any, grid: Grid) -> tuple[float, float] | None:
-    """Rows and columns from the image's first corner to the map's, if both have one CRS and pixels of one size."""
-    if data.crs is None or grid.crs is None or data.crs.to_wkt() != grid.crs:
-        return None
-    mine, theirs = np.array(grid.transform), np.array(tuple(data.transform)[:6])
-    steps = [0, 1, 3, 4]
-    scale = np.abs(mine[steps]).max()
-    if np.abs(mine[steps] - theirs[steps]).max() * max(data.width, data.height) > 1e-3 * scale:
-        return None
-    return grid.row_col(float(theirs[2]), float(theirs[5]))
 
 
 def measured_offset(grid: Grid, read: Callable[[Window], Labels], photo: RasterReader) -> tuple[float, float] | None:
@@ -43,6 +32,8 @@ def measured_offset(grid: Grid, read: Callable[[Window], Labels], photo: RasterR
     if borders.mean() < FEWEST_EDGES:
         return None
     gradient = _gradient(photo.read(window))
+    if not gradient.any():
+        return None
     spectrum = np.fft.rfft2(gradient) * np.conj(np.fft.rfft2(borders - borders.mean()))
     fit = np.fft.irfft2(spectrum, s=gradient.shape)
     rows, cols = (np.arange(-FARTHEST, FARTHEST + 1) % n for n in gradient.shape)

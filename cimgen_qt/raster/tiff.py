@@ -19,6 +19,10 @@ MOST_BLOCKS = 4_000_000
 """In one directory: a square of 500 000 pixels in tiles of 256."""
 MOST_BLOCKS_IN_ALL = 8_000_000
 LARGEST_TEXT = 8 * 2**20
+MOST_WANTED = 4 * LARGEST_TEXT
+"""Bytes of texts and numbers that are read in all, blocks not counted."""
+MOST_SHARED = 4
+"""The values of all directories together, in sizes of the file: honest ones share little."""
 LARGEST_NUMBERS = 64 * 2**10
 """Bytes of a tag of numbers that the guard judges by: one for each of 4096 bands."""
 WIDTH, HEIGHT, BITS, COMPRESSION, BANDS, ROWS, PLANES = 256, 257, 258, 259, 277, 278, 284
@@ -95,7 +99,7 @@ class _Reader:
         self._order = "<" if head[:2] == b"II" else ">"
         self._big = head[2:4] in (b"+\x00", b"\x00+")
         self._seen: set[int] = set()
-        self._tags, self._blocks, self._values = 0, 0, 0
+        self._tags = self._blocks = self._wanted = self._values = self._all_values = 0
 
     def directories(self) -> Iterator[Directory]:
         at = self._number("Q", self._bytes(8, 8)) if self._big else self._number("I", self._bytes(4, 4))
@@ -152,14 +156,17 @@ class _Reader:
     def _allow(self, tag: int, count: int, width: int) -> None:
         """Values may be long, but not longer together than the file: libtiff loads them all."""
         self._values += width
-        if self._values > self._size:
+        self._all_values += width
+        if self._values > self._size or self._all_values > MOST_SHARED * self._size:
             raise self._refusal("the values of its tags lie over each other")
         if tag in _BLOCKS:
             self._blocks += count
             if count > MOST_BLOCKS or self._blocks > 2 * MOST_BLOCKS_IN_ALL:
                 raise self._refusal(f"it is cut into {count} blocks")
-        elif width > (LARGEST_TEXT if tag in _TEXTS else LARGEST_NUMBERS if tag in _NUMBERS else self._size):
-            raise self._refusal(f"tag {tag} is {width} bytes long")
+        elif tag in _TEXTS or tag in _NUMBERS:
+            self._wanted += width
+            if width > (LARGEST_TEXT if tag in _TEXTS else LARGEST_NUMBERS) or self._wanted > MOST_WANTED:
+                raise self._refusal(f"tag {tag} is {width} bytes long")
 
     def _bytes(self, at: int, count: int) -> bytes:
         self._require(at, count)

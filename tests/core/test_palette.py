@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import combinations
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_the_colour_table_of_a_raster_is_a_palette(tmp_path: Path) -> None:
         open_palette(resources() / "samples" / "village.tif")
 
 
-@pytest.mark.parametrize("name", ["cimgen", "dubai", "building_other"])
+@pytest.mark.parametrize("name", ["cimgen", "dubai", "building_other", "osm"])
 def test_shipped_palettes_load(name: str) -> None:
     assert len(load_palette(resources() / "palettes" / f"{name}.toml")) >= 2
 
@@ -97,6 +98,9 @@ def test_shipped_default_is_the_built_in_one() -> None:
         "[[class]]\nid = 300\nname='b'\ncolour='#000000'", "[[class]]\nid = 1\nname='b'\ncolour='red'",
         "[[class]]\nid = 1\nname='b'\ncolour='#000000'\nshape='x'",
         "[[class]]\nid=1\nname='b'\ncolour='#000000'\n[[class]]\nid=1\nname='c'\ncolour='#000000'", "[[class",
+        "[[class]]\nid=inf\nname='b'\ncolour='#000000'", "[[class]]\nid=1\nname='b'\ncolour=[inf, 0, 0]",
+        "[[class]]\nid=1\nname='b'\ncolour='#000000'\nwidth=nan", "[[class]]\nid=1\nname='b'\ncolour='#000000'\naliases='c'",
+        "[[class]]\nid=1.5\nname='b'\ncolour='#000000'", "class = " + "[" * 5000, "class = [1]",
     ],
 )  # fmt: skip
 def test_nonsense_toml_is_refused_with_a_hint(text: str) -> None:
@@ -111,6 +115,8 @@ def test_nonsense_toml_is_refused_with_a_hint(text: str) -> None:
         "<qgis/>", "<qgis", '<!DOCTYPE q [<!ENTITY a "b">]><qgis/>',
         '<q><paletteEntry value="900" color="#000000" label="x"/></q>',
         '<q><paletteEntry value="1" color="blue" label="x"/></q>',
+        '<!DOCTYPE q SYSTEM "a>b" [<!ENTITY % c SYSTEM "file:///etc/hostname"> %c;]><q/>', "<a>" * 100_000,
+        "<q>" + " " * 2**23 + "</q>",
     ],
 )  # fmt: skip
 def test_nonsense_qml_is_refused(text: str) -> None:
@@ -125,6 +131,40 @@ def test_qml_written_by_qgis_is_understood() -> None:
     <paletteEntry value="4" alpha="255" label="Lake &amp; pond" color="#1f78b4"/></colorPalette></rasterrenderer></pipe></qgis>"""
     assert [(c.id, c.name) for c in from_qml(text)] == [(1, "House"), (4, "Lake & pond")]
     assert from_qml(to_qml(from_qml(text))) == from_qml(text)
+
+
+def test_labels_that_stand_twice_in_qml_are_told_apart() -> None:
+    entries = (
+        '<paletteEntry value="1" color="#000001" label="House"/><paletteEntry value="2" color="#000002" label="house"/>'
+    )
+    assert [c.name for c in from_qml(f"<q>{entries}</q>")] == ["House (1)", "house (2)"]
+
+
+def test_names_that_xml_cannot_hold_are_written_without_them() -> None:
+    palette = Palette((SemanticClass(1, "a\x00<b>\x0b\ud800", (1, 2, 3)),))
+    assert from_qml(to_qml(palette)).classes[0].name == "a <b>"
+
+
+def test_a_filled_up_colour_table_gives_the_classes_it_has() -> None:
+    table = dict.fromkeys(range(256), (0, 0, 0, 255)) | {1: (9, 9, 9, 255), 3: (8, 8, 8, 255)}
+    assert [c.id for c in from_colour_table(table, {})] == [0, 1, 2, 3]
+    with pytest.raises(MapError, match="no colours"):
+        from_colour_table({}, {})
+
+
+def test_dubai_has_the_published_ids_and_colours(shared_data: Path) -> None:
+    published = json.loads((shared_data / "dubai" / "classes.json").read_text())
+    published = published if isinstance(published, list) else published["classes"]
+    palette = load_palette(resources() / "palettes" / "dubai.toml")
+    for entry in published:
+        assert palette.find(entry["name"]).id == entry["id"]
+        assert palette.find(entry["id"]).colour == tuple(entry["rgb"])
+
+
+def test_what_is_no_plain_file_is_no_palette(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.toml"):
+        with pytest.raises(MapError):
+            load_palette(path)
 
 
 def test_classes_are_found_by_name_alias_and_id() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +125,10 @@ def test_broken_shapes_are_mended_and_points_left_out(tmp_path: Path) -> None:
 
 def test_unknown_values_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "v.gpkg", [rectangle(0, 0, 9, 9), rectangle(20, 0, 29, 9)], kind=["water", "lava"])
-    assert taken(path, field="kind")[1].unmapped == {"lava": 1}
+    got, report = taken(path, field="kind")
+    assert report.unmapped == {"lava": 81}
+    assert report.unmapped_pixels == 81
+    assert (got > 0).sum() == 81
 
 
 def test_a_missing_field_is_told_with_what_there_is(tmp_path: Path) -> None:
@@ -171,6 +176,10 @@ def test_shapes_for_painting(tmp_path: Path) -> None:
         ({"highway": "primary", "lanes": "3"}, 13.25),
         ({"highway": "service", "width": "6,5 m"}, 6.5),
         ({"highway": "service", "width": "20 ft"}, 6.096),
+        ({"highway": "service", "width": "6'6\""}, 1.9812),
+        ({"highway": "service", "width": "900000"}, 6.0),
+        ({"highway": "service", "lanes": "999"}, 6.0),
+        ({"highway": "trunk"}, 26.25),
         ({"highway": "path"}, 1.0),
         ({"highway": "proposed"}, None),
     ],
@@ -181,7 +190,10 @@ def test_road_widths(tags: dict[str, str], width: float | None) -> None:
 
 def test_tunnels_are_no_ground() -> None:
     assert osm.meaning_of({"highway": "primary", "tunnel": "yes"}) is None
-    assert osm.meaning_of({"building": "house"}) == osm.Meaning("building")
+    assert osm.meaning_of({"waterway": "stream", "tunnel": "culvert"}) is None
+    found = osm.meaning_of({"building": "house"})
+    assert found is not None
+    assert found.name == "building"
 
 
 def test_real_buildings_agree_with_their_published_raster(shared_data: Path) -> None:
@@ -199,4 +211,150 @@ def test_real_buildings_agree_with_their_published_raster(shared_data: Path) -> 
             rows, cols = (window.row, window.bottom), (window.col, window.right)
             same += int((labels == wanted.read(1, window=(rows, cols))).sum())
             total += window.area
-    assert same / total > 0.999
+    assert same / total > 0.9999
+
+
+def test_water_is_seen_in_a_park_and_trees_are_seen_on_an_island(tmp_path: Path) -> None:
+    areas = [rectangle(0, 0, 200, 200), rectangle(50, 50, 150, 150), rectangle(90, 90, 110, 110)]
+    path = write(tmp_path / "v.gpkg", areas[::-1], natural=["wood", "water", ""], leisure=["", "", "park"])
+    got, _ = taken(path)
+    assert (got[20, 20], got[60, 60], got[100, 100]) == (4, 3, 6)
+
+
+def test_layers_of_tags_go_before_kinds_and_other_tags_are_read(tmp_path: Path) -> None:
+    bridge = shapely.LineString([(X + 10, Y - 50), (X + 100, Y - 50)])
+    tags = '"layer"=>"1","oneway"=>"yes"'
+    path = write(tmp_path / "v.gpkg", [bridge, rectangle(0, 0, 200, 200)], highway=["service", ""],
+                 building=["", "yes"], other_tags=[tags, ""])  # fmt: skip
+    got, _ = taken(path)
+    rows = np.nonzero(got[:, 100] == 2)[0]
+    assert len(rows) * 0.5 == pytest.approx(3.0, abs=0.5)
+    assert got[20, 20] == 1
+
+
+def test_a_palette_without_trees_takes_vegetation(tmp_path: Path) -> None:
+    palette = Palette((SemanticClass(9, "Vegetation", (1, 2, 3)), SemanticClass(4, "road", (4, 5, 6))))
+    path = write(tmp_path / "v.gpkg", [rectangle(0, 0, 9, 9), rectangle(20, 20, 29, 29)], natural=["wood", "water"])
+    got, report = taken(path, palette)
+    assert got[3, 3] == 9
+    assert report.unmapped == {"water": 81}
+
+
+def test_a_table_reads_whole_numbers_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({"1234567": "water", "2": "", "x": "road"}))
+    path = write(tmp_path / "v.geojson", [rectangle(0, 0, 9, 9), rectangle(20, 20, 29, 29)], code=[1234567, 2])
+    got, report = taken(path, field="code", table=tmp_path / "t.json")
+    assert got[3, 3] == 3
+    assert (got > 0).sum() == 81
+    assert report.unmapped_pixels == 0
+    with pytest.raises(MapError, match="needs the field"):
+        taken(path, table=tmp_path / "t.json")
+
+
+def test_a_file_is_what_its_content_says(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.gpkg", [rectangle(10, 10, 20, 20)], kind=["water"])
+    assert (taken(path.rename(tmp_path / "v.tif"), field="kind")[0] == 3).sum() == 100
+
+
+def test_one_of_several_layers_has_to_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "v.gpkg"
+    for name, shape in (("lakes", rectangle(0, 0, 9, 9)), ("lawns", rectangle(20, 20, 29, 29))):
+        pyogrio.raw.write(str(path), np.array([shapely.to_wkb(shape)]), [], [], driver="GPKG", layer=name,
+                          crs="EPSG:32633", geometry_type="Polygon", append=path.exists())  # fmt: skip
+    with pytest.raises(MapError, match="has 2 layers") as told:
+        taken(path, class_name="water")
+    assert "lakes, lawns" in told.value.hint
+    with pytest.raises(MapError, match="no layer"):
+        taken(path, class_name="water", layer="seas")
+    assert (taken(path, class_name="water", layer="lawns")[0] == 3).sum() == 81
+    assert len(read_polygons(path, photo().info.grid)) == 2
+
+
+def test_the_whole_world_can_be_a_feature(tmp_path: Path) -> None:
+    path = tmp_path / "v.geojson"
+    ring = [[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    assert (taken(path, class_name="water")[0] == 3).all()
+
+
+def test_strips_meet_without_a_seam(tmp_path: Path) -> None:
+    reader = MemoryReader(np.zeros((300, 9000, 1), np.uint8), crs=UTM)
+    line = shapely.LineString([(X, Y - 10), (X + 4500, Y - 140)])
+    path = write(tmp_path / "v.gpkg", [line], kind=["road"])
+    with open_map(path, reader.info.grid, DEFAULT_PALETTE, reader, MapOptions(field="kind")) as source:
+        got = np.zeros((300, 9000), np.uint8)
+        for window, labels in source.blocks():
+            got[window.slices()] = labels
+    wide = (got == 2).sum(axis=0)[20:-20]
+    assert (wide.min(), wide.max()) == (15, 16)
+
+
+def test_a_shapefile_without_a_crs_is_taken_to_be_in_the_images(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.shp", [rectangle(10, 10, 20, 20)], kind=["water"])
+    (tmp_path / "v.prj").unlink()
+    got, report = taken(path, field="kind")
+    assert (got == 3).sum() == 100
+    assert "no CRS" in report.notes[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type": "gdal_streamed_alg", "command_line": "gdal vector pipeline ! read a.gpkg"}',
+        '{"type": "FeatureCollection", "features": [], "crs": {"type": "link", "properties": {"href": "http://a.b"}}}',
+        '{"type": "Polygon", "crs": {"type": "name", "properties": {"name": "EPSG:999999"}}, "coordinates": '
+        "[[[0, 0], [1, 0], [1, 1], [0, 0]]]}",
+        '{"type": "Polygon", "coordinates": [[[NaN, 0], [1, 0], [1, 1], [NaN, 0]]]}',
+        '{"type": "Polygon", "coordinates": [[[1e308, 0], [1, 0], [-1e308, 1], [1e308, 0]]]}',
+        '{"type": "Polygon", "coordinates": "x"}',
+        '{"type": "FeatureCollection", "features": [3]}',
+        '{"type": "FeatureCollection", "features":' + "[" * 5000,
+        '{"type": "Feature", "properties": null, "geometry": null}',
+    ],
+)
+def test_geojson_that_leads_elsewhere_or_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "v.geojson").write_text(text)
+    for read in (lambda p: taken(p, class_name="water"), lambda p: read_polygons(p, photo().info.grid)):
+        with pytest.raises(MapError) as told:
+            read(tmp_path / "v.geojson")
+        assert told.value.hint
+
+
+@pytest.mark.parametrize("length", [100, 5000, 40000])
+def test_a_truncated_geopackage_is_refused(tmp_path: Path, length: int) -> None:
+    path = write(tmp_path / "v.gpkg", [rectangle(0, 0, 9, 9)], kind=["water"])
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(MapError):
+        taken(path, field="kind")
+
+
+def test_other_sqlite_files_are_no_vectors(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.gpkg", [rectangle(0, 0, 9, 9)], kind=["water"])
+    data = bytearray(path.read_bytes())
+    data[68:72] = b"\0\0\0\0"
+    path.write_bytes(data)
+    with pytest.raises(MapError, match="is no GeoPackage"):
+        taken(path, field="kind")
+
+
+def test_a_geopackage_that_another_program_has_open_is_read_as_it_is_and_left_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.gpkg", [rectangle(10, 10, 20, 20)], kind=["water"])
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("PRAGMA wal_autocheckpoint=0")
+        for (trigger,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            other.execute(f'DROP TRIGGER "{trigger}"')
+        other.execute("UPDATE v SET kind = 'tree'")
+        other.commit()
+        before = {
+            file.name: file.read_bytes() for file in path.parent.iterdir() if file.name.endswith(("gpkg", "-wal"))
+        }
+        left = tmp_path / "left"
+        left.mkdir()
+        for name, data in before.items():
+            (left / name).write_bytes(data)
+        assert "v.gpkg-wal" in before
+        assert (taken(path, field="kind")[0] == 6).sum() == 100
+        assert (taken(left / "v.gpkg", field="kind")[0] == 6).sum() == 100
+        read_polygons(left / "v.gpkg", photo().info.grid)
+        assert {file.name: file.read_bytes() for file in left.iterdir()} == before
