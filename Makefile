@@ -23,7 +23,7 @@ $(VENV)/.base: pyproject.toml requirements/ci-constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --editable '.[cpu,dev]'
+	$(PIP) --editable '.[cpu,train,dev]'
 	@touch $@
 
 env: $(VENV)/.base

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.protocol import Case, WrongError, circumstances, measure, missing
+from benchmarks.protocol import Case, Verdict, WrongError, circumstances, measure, missing
 
 AREAS = ("blend", "export", "brush")
 
@@ -28,20 +28,39 @@ def main() -> int:
         print("| case | who | median | theirs : ours | range | rounds | CPU ratio | peak MB | check |")
         print("|---|---|---|---|---|---|---|---|---|")
         rows: list[dict[str, Any]] = []
+        verdicts: list[Verdict] = []
         for case in importlib.import_module(f"benchmarks.{area}").cases(options.quick):
             try:
-                rows += report(case, options.quick)
+                measured, judged = report(case, options.quick)
+                rows += measured
+                verdicts += judged
             except WrongError as error:
                 print(f"| {error} |  |  |  |  |  |  |  | WRONG |")
                 wrong += 1
-        text = json.dumps({"area": area, "quick": options.quick, **facts, "rows": rows}, indent=1)
+        judge(verdicts)
+        found = {"rows": rows, "targets": [v.to_json() for v in verdicts]}
+        text = json.dumps({"area": area, "quick": options.quick, **facts, **found}, indent=1)
         (folder / f"{area}-{int(time.time())}.json").write_text(text)
     return 1 if wrong else 0
 
 
-def report(case: Case, quick: bool) -> list[dict[str, Any]]:
-    """Measure and print a case; gives its rows."""
-    rows = measure(case, quick)
+def judge(verdicts: list[Verdict]) -> None:
+    """Print what is reached of the targets."""
+    if not verdicts:
+        return
+    print("\n| case | target | limit | measured | range | met |\n|---|---|---|---|---|---|")
+    for v in verdicts:
+        met = "yes" if v.shortfall <= 1 else f"no, by {v.shortfall:.1f}x"
+        print(
+            f"| {v.case} | {v.target} | {v.limit:g} {v.unit} | {v.value:.3g} {v.unit} | "
+            f"{v.lowest:.3g}-{v.highest:.3g} | {met} |",
+            flush=True,
+        )
+
+
+def report(case: Case, quick: bool) -> tuple[list[dict[str, Any]], list[Verdict]]:
+    """Measure and print a case; gives its rows and what is reached of its targets."""
+    rows, verdicts = measure(case, quick)
     for row in rows:
         print(
             f"| {row.case} | {row.runner} | {row.median_s * 1e3:.4g} ms | {row.ratio:.2f} | "
@@ -52,7 +71,7 @@ def report(case: Case, quick: bool) -> list[dict[str, Any]]:
     skipped = [f"{r.name} skipped: {', '.join(missing(r))} is missing" for r in case.runners if missing(r)]
     for note in (*case.notes, *skipped):
         print(f"| {case.name} |  |  |  |  |  |  |  | {note} |", flush=True)
-    return [row.to_json() for row in rows]
+    return [row.to_json() for row in rows], verdicts
 
 
 if __name__ == "__main__":

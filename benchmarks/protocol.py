@@ -15,9 +15,11 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROUNDS, MANY, SHORT_S = 7, 15, 0.010
+SPAN_S = 0.002
+"""A round of shorter work calls it again and again for so long: one call alone would be timed with cold caches."""
 QUICK = 3
 LOOK_S = 0.001
 _RESIDENT = Path("/proc/self/statm")
@@ -36,6 +38,37 @@ class Runner:
     check: Callable[[Any], str] = lambda _: ""
     needs: tuple[str, ...] = ()
     """Modules of a peer; where one is missing it is named and skipped."""
+    own_clock: bool = False
+    """`work` runs in another process and returns its seconds of wall and CPU time."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What we want to reach: time of `over` by time of `under`; without `under`, its time in us or its peak in MB."""
+
+    name: str
+    over: str
+    limit: float
+    under: str | None = None
+    at_least: bool = False
+    unit: Literal["x", "us", "MB"] = "x"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`shortfall` is how many times the limit was missed by; 1 or less: it is met."""
+
+    case: str
+    target: str
+    value: float
+    lowest: float
+    highest: float
+    limit: float
+    unit: str
+    shortfall: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -44,8 +77,8 @@ class Case:
 
     name: str
     runners: tuple[Runner, ...]
-    rounds: int = ROUNDS
     notes: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
 
 
 @dataclass
@@ -68,7 +101,7 @@ class Measured:
         return asdict(self)
 
 
-def measure(case: Case, quick: bool) -> list[Measured]:
+def measure(case: Case, quick: bool) -> tuple[list[Measured], list[Verdict]]:
     """Warm up and check, then go round and round, the order turned every time. Raises `WrongError`."""
     runners = [r for r in case.runners if not missing(r)]
     ours = runners[0].name
@@ -79,29 +112,64 @@ def measure(case: Case, quick: bool) -> list[Measured]:
         del result
     if said[ours]:
         raise WrongError(f"{case.name}: {ours} {said[ours]}")
-    began = time.perf_counter()
-    runners[0].work()
-    short = time.perf_counter() - began < SHORT_S
-    rounds = QUICK if quick else max(case.rounds, MANY if short else 0)
-    clock: dict[str, list[float]] = {r.name: [] for r in runners}
-    cpu: dict[str, list[float]] = {r.name: [] for r in runners}
+    calls = {runner.name: _calls(runner) for runner in runners}
+    rounds = QUICK if quick else MANY if calls[ours] > 1 else ROUNDS
+    times: dict[str, list[tuple[float, float]]] = {r.name: [] for r in runners}
     for number in range(rounds):
         for runner in runners if number % 2 == 0 else reversed(runners):
-            gc.collect()
-            wall, process = time.perf_counter(), time.process_time()
-            runner.work()
-            cpu[runner.name].append(max(1e-9, time.process_time() - process))
-            clock[runner.name].append(time.perf_counter() - wall)
+            times[runner.name].append(_time(runner, calls[runner.name]))
+    clock = {name: [wall for wall, _ in found] for name, found in times.items()}
     found = []
     for runner in runners:
-        ratios = [t / o for t, o in zip(clock[runner.name], clock[ours], strict=True)]
-        loads = [t / o for t, o in zip(cpu[runner.name], cpu[ours], strict=True)]
+        ratios = _ratios(clock[runner.name], clock[ours])
+        loads = _ratios([cpu for _, cpu in times[runner.name]], [cpu for _, cpu in times[ours]])
         found.append(
             Measured(case.name, runner.name, statistics.median(clock[runner.name]), statistics.median(ratios),
                      min(ratios), max(ratios), statistics.median(loads), rounds, peaks[runner.name],
                      said[runner.name], case.notes)
         )  # fmt: skip
-    return found
+    wanted = [t for t in case.targets if t.over in clock and (t.under is None or t.under in clock)]
+    return found, [_verdict(case.name, target, clock, peaks) for target in wanted]
+
+
+def _calls(runner: Runner) -> int:
+    """How often a round calls the work; 1 where it takes 10 ms or longer."""
+    wall, _ = _time(runner, 1)
+    return 1 if wall >= SHORT_S else max(1, round(SPAN_S / max(wall, 1e-7)))
+
+
+def _time(runner: Runner, calls: int) -> tuple[float, float]:
+    """Wall and CPU seconds of one call, the mean of so many."""
+    gc.collect()
+    gc.disable()
+    try:
+        if runner.own_clock:
+            own = [runner.work() for _ in range(calls)]
+            return sum(wall for wall, _ in own) / calls, sum(cpu for _, cpu in own) / calls
+        if calls > 1:
+            runner.work()
+        wall, process = time.perf_counter(), time.process_time()
+        for _ in range(calls):
+            runner.work()
+        return (time.perf_counter() - wall) / calls, (time.process_time() - process) / calls
+    finally:
+        gc.enable()
+
+
+def _ratios(over: list[float], under: list[float]) -> list[float]:
+    return [o / max(u, 1e-12) for o, u in zip(over, under, strict=True)]
+
+
+def _verdict(case: str, target: Target, clock: dict[str, list[float]], peaks: dict[str, float]) -> Verdict:
+    if target.unit == "MB":
+        values = [peaks[target.over]]
+    elif target.under is None:
+        values = [wall * 1e6 for wall in clock[target.over]]
+    else:
+        values = _ratios(clock[target.over], clock[target.under])
+    value = statistics.median(values)
+    missed_by = target.limit / value if target.at_least else value / target.limit
+    return Verdict(case, target.name, value, min(values), max(values), target.limit, target.unit, missed_by)
 
 
 def missing(runner: Runner) -> tuple[str, ...]:

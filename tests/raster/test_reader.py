@@ -19,7 +19,7 @@ from cimgen_qt.core.grid import Window
 from cimgen_qt.core.raster import SUPPORTED_DTYPES
 from cimgen_qt.raster.metadata import quiet
 from cimgen_qt.raster.rasterio_io import open_raster
-from tests.raster.hostile import tiff
+from tests.raster.hostile import Tags, tiff
 
 WHOLE = Window(0, 0, 40, 50)
 TRANSFORMS = {
@@ -130,6 +130,20 @@ def test_nodata_that_the_dtype_cannot_hold_is_nowhere(tmp_path: Path, nodata: st
     path.write_bytes(tiff({42113: (2, nodata.encode() + b"\0")}))
     with open_raster(path) as reader:
         assert reader.read_valid(Window(0, 0, 16, 16)).all()
+
+
+@pytest.mark.parametrize("text", ["1e39", "-1e300", "3.40282347e+38", "-3.4028235e+38"])
+def test_nodata_beyond_the_largest_float_is_no_trouble(tmp_path: Path, text: str) -> None:
+    """Texts of the largest float are often rounded up."""
+    pixels = np.ones(256, np.float32)
+    pixels[:16] = math.copysign(float(np.finfo(np.float32).max), float(text))
+    path = tmp_path / "t.tif"
+    tags: Tags = {42113: (2, text.encode() + b"\0"), 258: (3, [32]), 339: (3, [3])}
+    path.write_bytes(tiff(tags, data=pixels.tobytes()))
+    with open_raster(path) as reader:
+        valid = reader.read_valid(Window(0, 0, 16, 16))
+        assert valid[1:].all()
+        assert valid[0].any() == ("e+38" not in text)
 
 
 @pytest.mark.parametrize("internal", [True, False])

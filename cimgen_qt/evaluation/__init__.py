@@ -1,0 +1,1 @@
+"""How good generated pixels are: figures with what they were measured on."""

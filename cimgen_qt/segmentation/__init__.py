@@ -1,0 +1,1 @@
+"""From image to map: classes of whole rasters, with how sure the model is."""

@@ -1,0 +1,1 @@
+"""Ways to learn, one a file; the loop drives them all alike."""
