@@ -210,8 +210,10 @@ class Project:
     def touched(self, act: int) -> tuple[Window, frozenset[str]]:
         """The window round all chunks that an act wrote, and their layers."""
         window, layers = Window(0, 0, 0, 0), set()
+        marks = ", ".join("?" * len(schema.LAYERS))
+        query = f"SELECT layer, row, col FROM chunks WHERE act = ? AND layer IN ({marks})"
         with self._mutex:
-            for layer, row, col in self._db.execute("SELECT layer, row, col FROM chunks WHERE act = ?", (act,)):
+            for layer, row, col in self._db.execute(query, (act, *schema.LAYERS)):
                 window = window.union(chunk_window((row, col), self.grid))
                 layers.add(layer)
         return window, frozenset(layers)
@@ -249,6 +251,13 @@ class Project:
         name = self.info.dtype if layer == "pixels" else schema.LAYERS[layer]
         little: np.dtype[Any] = np.dtype(name).newbyteorder("<")
         return little
+
+    def attachment(self, name: str, revision: int) -> bytes | None:
+        """The newest version of an attachment at or below `revision`; None: none, or one that was dropped."""
+        query = "SELECT data FROM chunks WHERE layer = ? AND act <= ? ORDER BY act DESC LIMIT 1"
+        with self._mutex:
+            row = self._db.execute(query, (schema.ATTACHMENT + name, revision)).fetchone()
+        return None if row is None else row[0]
 
     # --- what else is kept ---------------------------------------------------------------------------------------
 
@@ -288,6 +297,13 @@ class ActWriter:
             blob = zlib.compress(little.tobytes(), 1)
         self._db.execute(
             "INSERT INTO chunks (layer, row, col, act, data) VALUES (?, ?, ?, ?, ?)", (layer, *key, self.number, blob)
+        )
+
+    def attach(self, name: str, data: bytes | None) -> None:
+        """A new version of an attachment, such as an adapter; None drops it. Undo brings the one before back."""
+        self._db.execute(
+            "INSERT INTO chunks (layer, row, col, act, data) VALUES (?, 0, 0, ?, ?)",
+            (schema.ATTACHMENT + name, self.number, data),
         )
 
     def change(self, row: Mapping[str, Any], polygons: Sequence[gpkg.Rings]) -> None:

@@ -23,6 +23,8 @@ LAYERS = {"map": "uint8", "labels": "uint8", "pixels": "", "origin": "uint8", "m
 map: the original classes; labels: the edited ones; origin: 0 photo, 1 generated, 2 blended; made: the class that a
 generated pixel was made for; maker: number of the act that made it, 0 for none.
 """
+ATTACHMENT = "attachment:"
+"""Begins the layer of what is kept whole, in chunk (0, 0): versions and undo are those of chunks."""
 CHANGE_COLUMNS = (
     "act", "kind", "class_from", "class_to", "pixels", "area_m2", "model", "model_sha256", "seed", "time", "geom",
 )  # fmt: skip

@@ -1,0 +1,17 @@
+"""Keep some weights as they are: with little data, the early layers of a network that has seen much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def freeze(module: nn.Module, beginnings: Sequence[str]) -> int:
+    """Weights whose names begin so learn no more; how many numbers that are."""
+    count = 0
+    for name, weight in module.named_parameters():
+        if name.startswith(tuple(beginnings)) and beginnings:
+            weight.requires_grad_(False)
+            count += weight.numel()
+    return count
