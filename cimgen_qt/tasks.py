@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from cimgen_qt import learning
 from cimgen_qt.core.blend import BlendSettings
 from cimgen_qt.core.durable import stage
 from cimgen_qt.core.errors import CimgenError, ProjectError
@@ -80,6 +81,8 @@ class RenderRequest:
     revision: int | None = None
     grow: int = 0
     """Pixels by which changed areas are widened."""
+    adapted: bool = True
+    """Use the adapter of the project where it was made for this model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,8 @@ def run_render(request: RenderRequest) -> Job[Rendered]:
     """Make a proposal. The project is only read."""
     blend = BlendSettings.from_json(request.blend)
     with snapshot_of(Path(request.project), request.revision) as snapshot:
-        generator = open_generator(request.model, snapshot.palette, request.device)
+        adapter = learning.adapter_for(snapshot, request.model) if request.adapted else None
+        generator = open_generator(request.model, snapshot.palette, request.device, adapter=adapter)
         try:
             scope = scope_of(snapshot, request.scope, request.grow)
             return (yield from render(snapshot, scope, generator, request.seed, blend))
@@ -229,10 +233,9 @@ def run_replay(request: ReplayRequest) -> Job[dict[str, Any]]:
         delivered = open_composite(sidecar, sidecar.beside(sidecar.data["target"]), source_path)
         stack.callback(delivered.close)
 
-        def open_model(model: Mapping[str, Any]) -> Generator:
-            return open_generator(
-                request.model or str(model["source"] or model["name"]), sidecar.palette, request.device
-            )
+        def open_model(model: Mapping[str, Any], adapter: bytes | None) -> Generator:
+            name = request.model or str(model["source"] or model["name"])
+            return open_generator(name, sidecar.palette, request.device, adapter=adapter)
 
         done = yield from replay(sidecar, source, classes, delivered, open_model)
     return {
@@ -257,4 +260,6 @@ _JOBS: dict[str, tuple[type[Any], Callable[[Any], Job[Any]]]] = {
     "export": (ExportRequest, run_export),
     "verify": (VerifyRequest, run_verify),
     "replay": (ReplayRequest, run_replay),
+    "train": (learning.TrainRequest, learning.run_train),
+    "adapt": (learning.AdaptRequest, learning.run_adapt),
 }

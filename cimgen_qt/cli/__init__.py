@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from cimgen_qt.cli import commands, parser
+from cimgen_qt.cli import commands, learning, parser
 from cimgen_qt.cli.console import Console
 from cimgen_qt.core.errors import CimgenError
 
@@ -22,6 +22,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "export": commands.export,
     "verify": commands.verify,
     "replay": commands.replay,
+    "train": learning.train,
+    "adapt": learning.adapt,
     "info": commands.info,
     "models": commands.models,
     "doctor": commands.doctor,

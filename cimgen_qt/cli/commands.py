@@ -70,8 +70,9 @@ def render(options: argparse.Namespace, console: Console) -> int:
     if options.feather_m is not None:
         blend["feather_metres"] = options.feather_m
     request = tasks.RenderRequest(
-        str(options.project), options.model, options.seed, options.device, _scope(options), blend, grow=options.grow
-    )
+        str(options.project), options.model, options.seed, options.device, _scope(options), blend, grow=options.grow,
+        adapted=not options.plain,
+    )  # fmt: skip
     rendered = console.run(tasks.run_render(request))
     console.warn(*rendered.warnings)
     if options.preview is not None:

@@ -21,7 +21,22 @@ def build() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cimgen {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_demo, _new, _map, _paint, _render, _export, _verify, _replay, _info, _models, _doctor, _window):
+    for add in (
+        _demo,
+        _new,
+        _map,
+        _paint,
+        _render,
+        _export,
+        _verify,
+        _replay,
+        _train,
+        _adapt,
+        _info,
+        _models,
+        _doctor,
+        _window,
+    ):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -98,6 +113,7 @@ def _render(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPar
     command.add_argument("--scope", default="changed", metavar="S", help="changed, edited, all, or a vector file")
     command.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the changed areas")
     command.add_argument("--soft-edges", action="store_true", help="blend across the borders of classes as well")
+    command.add_argument("--plain", action="store_true", help="leave out the project's adapter")
     command.add_argument("--accept", action="store_true", help="make the proposal part of the project")
     command.add_argument("--preview", type=Path, metavar="F.png", help="write a picture: before and after")
     return command
@@ -109,6 +125,31 @@ def _export(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPar
     command.add_argument("target", type=Path, metavar="OUT.tif")
     command.add_argument("--profile", choices=PROFILES, default="same")
     command.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    return command
+
+
+def _train(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    command = commands.add_parser("train", help="teach a network from a dataset")
+    command.add_argument("config", type=Path, metavar="CONFIG.toml")
+    command.add_argument("out", type=Path, metavar="DIR", help="new folder: curves, samples, checkpoints, the model")
+    command.add_argument("--dataset", type=Path, metavar="DIR", help="in place of the one in the configuration")
+    command.add_argument("--steps", type=int, metavar="N", help="in place of those in the configuration")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    command.add_argument("--threads", type=int, default=0, metavar="N", help="0: one a core")
+    command.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    return command
+
+
+def _adapt(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    command = commands.add_parser("adapt", help="adapt a model to the scene of a project, in minutes")
+    command.add_argument("project", type=Path, metavar="P.cimgen")
+    command.add_argument("--model", default="", metavar="M", help="name or path; the shipped one if not given")
+    command.add_argument("--mode", choices=("lora", "decoder", "full"), default="lora", help="what of it learns")
+    command.add_argument("--steps", type=int, default=200, metavar="N", help="at most; it ends when nothing is gained")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    command.add_argument("--threads", type=int, default=0, metavar="N", help="0: one a core")
+    command.add_argument("--drop", action="store_true", help="drop the adapter: use models as they are again")
     return command
 
 

@@ -37,6 +37,8 @@ class GeneratorSpec:
     """Whether it learned from data: what an export has to declare depends on it."""
     source: str = ""
     """What `open_generator` opens it by: a name, or the path of a card."""
+    adapter: str = ""
+    """SHA-256 of what changes its weights for one scene; empty where nothing does."""
     device: str = "cpu"
     """The device truly in use."""
     device_note: str = ""

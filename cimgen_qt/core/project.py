@@ -259,6 +259,13 @@ class Project:
             row = self._db.execute(query, (schema.ATTACHMENT + name, revision)).fetchone()
         return None if row is None else row[0]
 
+    def attachments(self, name: str) -> Iterator[bytes]:
+        """Every version that there was, the newest first, undone ones too."""
+        query = "SELECT data FROM chunks WHERE layer = ? AND data IS NOT NULL ORDER BY act DESC"
+        with self._mutex:
+            rows = self._db.execute(query, (schema.ATTACHMENT + name,)).fetchall()
+        yield from (row[0] for row in rows)
+
     # --- what else is kept ---------------------------------------------------------------------------------------
 
     def source(self, role: str = "image") -> schema.Source | None:

@@ -289,6 +289,7 @@ def _model_facts(generator: Generator) -> dict[str, Any]:
         "version": spec.version,
         "sha256": spec.sha256,
         "trained": spec.trained,
+        "adapter": spec.adapter,
         "source": spec.source,
         "device": spec.device,
         "device_note": spec.device_note,

@@ -62,7 +62,8 @@ class Replayed:
     notes: tuple[str, ...] = ()
 
 
-OpenModel = Callable[[Mapping[str, Any]], Generator]
+OpenModel = Callable[[Mapping[str, Any], bytes | None], Generator]
+"""From what is kept of a model, and its adapter."""
 
 
 def replay(
@@ -77,11 +78,16 @@ def replay(
     pixels = different = 0
     largest, notes = 0.0, []
     for step in sidecar.steps():
-        generator = open_model(step.model)
+        generator = open_model(step.model, step.adapter)
         try:
             if generator.spec.sha256 != step.model.get("sha256", ""):
                 raise ModelError(
                     f"{step.model['name']} has other weights now", hint="Install the version that was used."
+                )
+            if generator.spec.adapter != step.model.get("adapter", ""):
+                raise ModelError(
+                    f"{step.model['name']} was adapted to the scene, and the adapter is not here",
+                    hint="Export again: its sidecar was changed.",
                 )
             if generator.spec.version != step.model.get("version"):
                 notes.append(f"{step.model['name']} is version {generator.spec.version} now")

@@ -40,6 +40,8 @@ class ReplayStep:
     """False for pixels that got the photo back."""
     kept: NDArray[np.bool_]
     """False for pixels that a later act made anew or restored."""
+    adapter: bytes | None = None
+    """What changed the model's weights for the scene."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,10 @@ def _describe(snapshot: Snapshot, generation: Generation) -> dict[str, Any]:
         "wanted": pack(np.packbits(wanted)),
         "kept": pack(np.packbits(kept)),
     }
+    digest = str(generation.model.get("adapter", ""))
+    adapter = snapshot.adapter(digest) if digest else None
+    if adapter is not None:
+        replay["adapter"] = pack(np.frombuffer(adapter, np.uint8))
     return {**plain, "replay": replay}
 
 
@@ -168,7 +174,8 @@ def _step(data: Mapping[str, Any]) -> ReplayStep:
         wanted, kept = (np.unpackbits(unpack(replay[k], "uint8"), count=count).astype(bool) for k in ("wanted", "kept"))
         if labels.size != count:
             raise ValueError("the classes do not fit the areas")
-        return ReplayStep(data["model"], int(data["seed"]), data["blend"], runs, labels, wanted, kept)
+        adapter = unpack(replay["adapter"], "uint8").tobytes() if "adapter" in replay else None
+        return ReplayStep(data["model"], int(data["seed"]), data["blend"], runs, labels, wanted, kept, adapter)
     except (KeyError, TypeError, ValueError) as error:
         raise ExportError(f"a generation of the sidecar cannot be read: {error}", hint="Export again.") from error
 

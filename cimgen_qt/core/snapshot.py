@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from cimgen_qt.core.project import Act, Project
 from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo, RasterReader
 from cimgen_qt.core.schema import CHANGE_COLUMNS
 
+ADAPTER = "adapter"
+"""The attachment that adapts a model to the scene."""
 LABEL_LAYERS = ("map", "labels")
 """The newer of the two holds: a map that is imported later hides earlier strokes."""
 
@@ -135,6 +138,13 @@ class Snapshot:
         return tuple(
             Generation.of(act) for act in self.project.acts() if act.kind == "generate" and act.id <= self.revision
         )
+
+    def adapter(self, digest: str = "") -> bytes | None:
+        """What adapts a model to this scene: the one of this SHA-256, whenever it was made, or the one in force."""
+        if not digest:
+            return self.project.attachment(ADAPTER, self.revision)
+        versions = self.project.attachments(ADAPTER)
+        return next((data for data in versions if hashlib.sha256(data).hexdigest() == digest), None)
 
     def changes(self) -> list[ChangeRecord]:
         """Rows of the change table up to this act."""

@@ -12,13 +12,18 @@ if TYPE_CHECKING:
 
 
 def open_generator(
-    model: str, palette: Palette | None = None, device: str = "auto", threads: int = 0, low_memory: bool = False
+    model: str,
+    palette: Palette | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    low_memory: bool = False,
+    adapter: bytes | None = None,
 ) -> Generator:
     """`model` is "flat", "exemplar", the name of a listed model, or the path of a card, folder, .onnx, .emd or .dlpk.
 
     With a `palette`, classes that do not fit are refused now, not first when a scene is prepared. `device` is auto,
     cpu, cuda, cuda:1, directml, coreml or openvino; the generator's spec tells the one in use and why. `threads` 0: one
-    a core. Raises ModelError.
+    a core. `adapter` changes a model's weights for one scene. Raises ModelError.
     """
     match model:
         case "flat":
@@ -34,7 +39,7 @@ def open_generator(
             from cimgen_qt.generators.devices import Choice
             from cimgen_qt.generators.onnx_backend import Onnx
 
-            return Onnx(model_card(model), Choice(device, threads, low_memory), palette)
+            return Onnx(model_card(model), Choice(device, threads, low_memory), palette, adapter)
 
 
 def list_models() -> tuple[Entry, ...]:

@@ -115,7 +115,7 @@ def factored(change: NDArray[np.float32], rank: int) -> tuple[NDArray[np.float16
 def compressed(
     changes: Mapping[str, NDArray[np.float32]], budget: int = LARGEST_BYTES
 ) -> dict[str, NDArray[np.float16]]:
-    """Changes as what an adapter keeps, in at most `budget` bytes: whole where that is small, else of the highest rank."""
+    """Changes as what an adapter keeps, in `budget` bytes at most: whole where small, else of the highest rank."""
     for rank in (64, 48, 32, 24, 16, 12, 8, 4, 2, 1):
         made: dict[str, NDArray[np.float16]] = {}
         for name, change in changes.items():

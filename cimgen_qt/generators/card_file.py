@@ -14,11 +14,13 @@ from cimgen_qt.generators import card_values as check
 from cimgen_qt.generators import cards
 from cimgen_qt.generators.card_values import Table
 from cimgen_qt.generators.cards import CardClass, CardInput, CardOutput, DataFile, ModelCard
+from cimgen_qt.networks.architecture import FEWEST_DOWNS, NORMS, PAINTERS, Architecture
 
 LARGEST_SIDE = 16384
 LARGEST_CHANNELS = 1024
 LARGEST_INDEX = 65535
 MOST_SHOWN = 8
+_NETWORK = ("kind", "width", "down", "blocks", "norm", "bias", "dropout", "local", "blocks_local")
 _EMPTY: dict[str, Any] = {}
 _NO_TEXTS: dict[str, str] = {}
 _HINT = "See the section on model cards in the manual; `cimgen models` checks a card."
@@ -66,6 +68,9 @@ def _read(top: Table, path: Path) -> ModelCard:
     kind = top.choice("kind", cards.KINDS, "other", True)
     makes = kind == "map-to-image"
     output = Table(top.take("output", _EMPTY, check.table, "a table", makes), "output", top.problems)
+    network = Table(top.take("network", _EMPTY, check.table, "a table"), "network", top.problems)
+    inputs = tuple(_input(table) for table in top.tables("inputs", makes))
+    made = _output(output) if "output" in top.values else None
     card = ModelCard(
         name=top.text("name", True),
         version=top.text("version", True),
@@ -78,11 +83,11 @@ def _read(top: Table, path: Path) -> ModelCard:
         source=top.text("source"),
         credits=top.text("credits"),
         notes=top.text("notes"),
-        trained=top.take("trained", True, lambda v: v if isinstance(v, bool) else None, "true or false", True),
+        trained=top.take("trained", True, check.flag, "true or false", True),
         classes=tuple(_class(table) for table in top.tables("classes", makes)),
         unknown=top.text("unknown"),
-        inputs=tuple(_input(table) for table in top.tables("inputs", makes)),
-        output=_output(output) if "output" in top.values else None,
+        inputs=inputs,
+        output=made,
         layout=top.choice("layout", cards.LAYOUTS, "nchw", makes),
         metres_per_pixel=top.optional("metres_per_pixel", check.positive, "a number of metres above 0"),
         metres_range=top.optional("metres_range", check.positive_pair, "two rising numbers of metres"),
@@ -94,6 +99,8 @@ def _read(top: Table, path: Path) -> ModelCard:
         batch=top.whole("batch", 1, 1, 256),
         dtype=top.choice("dtype", cards.PHOTOS, "uint8", makes),
         levels=top.optional("levels", check.pair, "two rising numbers"),
+        network=_network(network, inputs, made) if "network" in top.values else None,
+        statistics=top.choice("statistics", cards.STATISTICS, "scene"),
         extra=tuple(sorted(top.take("extra", _NO_TEXTS, check.text_table, "a table of texts").items())),
     )
     return card
@@ -142,6 +149,26 @@ def _output(table: Table) -> CardOutput:
     return made
 
 
+def _network(table: Table, inputs: tuple[CardInput, ...], output: CardOutput | None) -> Architecture:
+    """Its inputs and outputs are those of the card."""
+    bias, flag = table.optional("bias", check.flag, "true or false"), "true or false"
+    made = Architecture(
+        kind=PAINTERS[PAINTERS.index(table.choice("kind", PAINTERS, PAINTERS[0], True))],
+        inputs=sum(group.channels for group in inputs),
+        outputs=0 if output is None else len(output.bands),
+        width=table.whole("width", 64, 1, 1024),
+        down=table.whole("down", 2, 0, 10),
+        blocks=table.whole("blocks", 9, 0, 64),
+        norm="batch" if table.choice("norm", NORMS, "instance") == "batch" else "instance",
+        bias=bias,
+        dropout=table.take("dropout", False, check.flag, flag),
+        local=table.whole("local", 1, 1, 4),
+        blocks_local=table.whole("blocks_local", 3, 0, 64),
+    )
+    table.close()
+    return made
+
+
 def _contradictions(card: ModelCard) -> list[str]:
     """What is wrong between the values of a card, each of which is right alone."""
     found = []
@@ -164,6 +191,12 @@ def _contradictions(card: ModelCard) -> list[str]:
         found.append(f"tile ({card.tile}) is no multiple of stride ({card.stride})")
     for place, group in enumerate(card.inputs):
         found += [f"inputs[{place}]{fault}" for fault in _input_faults(card, group)]
+    if card.network is not None and not card.runs_in_torch:
+        found.append(f"network says what {card.file} itself says: it is for {' and '.join(cards.TORCH)} only")
+    if card.network is not None and card.stride % card.network.stride:
+        found.append(f"stride ({card.stride}) is no multiple of {card.network.stride}, as its network wants it")
+    if card.network is not None and card.network.kind == "unet" and card.network.down < FEWEST_DOWNS:
+        found.append(f"network.down has to be {FEWEST_DOWNS} at least for a U-Net")
     if card.kind == "map-to-image" and card.inputs and not card.takes_labels:
         found.append("inputs hold no labels: painted classes would change nothing")
     return found
@@ -201,12 +234,15 @@ def card_text(card: ModelCard) -> str:
     plain |= {"layout": card.layout, "metres_per_pixel": card.metres_per_pixel, "metres_range": card.metres_range}
     plain |= {"tile": card.tile, "stride": card.stride, "halo": card.halo, "largest": card.largest}
     plain |= {"padding": card.padding, "batch": card.batch, "dtype": card.dtype, "levels": card.levels}
+    plain |= {"statistics": "" if card.statistics == "scene" else card.statistics}
     parts = [_lines("", plain)]
     parts += [_lines("[[data]]", {"file": d.file, "sha256": d.sha256}) for d in card.data]
     parts += [_lines("[[classes]]", {"index": c.index, "name": c.name, "aliases": c.aliases}) for c in card.classes]
     parts += [_lines("[[inputs]]", {k: getattr(i, k) for k in CardInput.__slots__}) for i in card.inputs]
     if card.output is not None:
         parts.append(_lines("[output]", {k: getattr(card.output, k) for k in CardOutput.__slots__}))
+    if card.network is not None:
+        parts.append(_lines("[network]", {k: getattr(card.network, k) for k in _NETWORK}))
     if card.extra:
         parts.append(_lines("[extra]", dict(card.extra)))
     return "\n\n".join(parts) + "\n"

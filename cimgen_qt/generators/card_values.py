@@ -85,6 +85,10 @@ def real(value: object) -> float | None:
     return float(value)
 
 
+def flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
 def positive(value: object) -> float | None:
     found = real(value)
     return found if found is not None and found > 0 else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cimgen_qt.core.raster import SUPPORTED_DTYPES
+from cimgen_qt.networks.architecture import PAINTERS, Architecture
 
 FORMAT = 1
 """Of card files; a newer one is refused."""
@@ -15,6 +16,10 @@ LAYOUTS = ("nchw", "nhwc")
 PADDINGS = ("reflect", "edge")
 TENSORS = ("float32", "float16", "uint8", "int32", "int64")
 PHOTOS = SUPPORTED_DTYPES
+STATISTICS = ("scene", "tile")
+ONNX = (".onnx",)
+TORCH = (".pth", ".safetensors")
+"""Endings of files of weights that PyTorch runs."""
 CARD_NAME = "card.toml"
 
 READS = {
@@ -115,6 +120,10 @@ class ModelCard:
     """Of the photos that it learned from."""
     levels: tuple[float, float] | None = None
     """Native values of such photos that count as 0 and 1; None: 0 and 255 for uint8, else measured in the scene."""
+    network: Architecture | None = None
+    """Of weights in a file of PyTorch's; None: told from their names and shapes."""
+    statistics: str = "scene"
+    """Of instance norms in PyTorch: measured once on the unedited scene, so that tiles agree, or on each tile anew."""
     extra: tuple[tuple[str, str], ...] = ()
     """What a package says beyond this, for display only."""
 
@@ -133,8 +142,15 @@ class ModelCard:
         """Why this is no generator; empty if it is one."""
         if self.kind != "map-to-image":
             return f"it is of the kind {self.kind}: it {READS.get(self.kind, READS['other'])}"
-        if not self.file.lower().endswith(".onnx"):
-            return f"its weights ({self.file}) are no ONNX file"
+        if not self.file.lower().endswith((*ONNX, *TORCH)):
+            return f"its weights ({self.file}) are no ONNX file, .pth or .safetensors"
         if not self.inputs or self.output is None or not self.classes:
             return "it does not say how its inputs, its output and its classes are to be understood"
+        if self.network is not None and self.network.kind not in PAINTERS:
+            return f"its network is of the kind {self.network.kind}, which judges pictures and makes none"
         return ""
+
+    @property
+    def runs_in_torch(self) -> bool:
+        """Whether PyTorch is needed, not ONNX Runtime."""
+        return self.file.lower().endswith(TORCH)

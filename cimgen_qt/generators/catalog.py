@@ -27,6 +27,8 @@ from cimgen_qt.generators.weights import (
     require_hash,
 )
 
+DEFAULT_GENERATOR, DEFAULT_SEGMENTER = "cimgen-context", "cimgen-segmenter"
+"""Models that come with the program."""
 BUILT_IN: Mapping[str, str] = {
     "exemplar": "Rebuilds ground from the photo's own pixels of the same class; learned nothing, needs no model.",
     "flat": "Fills each class with its median tone in the photo: shows what will change, looks like no photo.",

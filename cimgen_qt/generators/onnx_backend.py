@@ -8,8 +8,10 @@ Such a network has to be exported with its statistics frozen; until then `prepar
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,14 @@ from cimgen_qt.core.generator import GeneratorSpec, Request, SceneView
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.palette import Palette
 from cimgen_qt.core.raster import Pixels
+from cimgen_qt.generators.adapters import unpack
 from cimgen_qt.generators.bands import find_bands, require_bands
 from cimgen_qt.generators.cards import CardOutput, ModelCard
 from cimgen_qt.generators.devices import Choice, explained, open_session
 from cimgen_qt.generators.encode import Channels, ClassTable, Encoder, Fit, class_table, decode
 from cimgen_qt.generators.onnx_graph import Graph
 from cimgen_qt.generators.stretch import Stretch, stretch_for
-from cimgen_qt.generators.weights import fixed_size, load_weights, require_agreement
+from cimgen_qt.generators.weights import Weights, fixed_size, load_weights, require_agreement
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,24 @@ class _Scene:
 class Onnx:
     """Belongs to one thread. Weights are proven and loaded when it is made; `close` gives the memory back."""
 
-    def __init__(self, card: ModelCard, choice: Choice | None = None, palette: Palette | None = None) -> None:
-        """Raises ModelError where the card is no generator's, or weights, graph, runtime or palette do not fit it."""
+    def __init__(
+        self,
+        card: ModelCard,
+        choice: Choice | None = None,
+        palette: Palette | None = None,
+        adapter: bytes | None = None,
+    ) -> None:
+        """Raises ModelError where the card is no generator's, or weights, graph, runtime, palette, adapter do not fit.
+
+        `adapter`: what `generators.adapters` packs, a change of the weights for one scene.
+        """
         self._output = _require_generator(card)
         self.card = card
         if palette is not None:
             class_table(card, palette)
         weights = load_weights(card)
         require_agreement(card, weights.graph)
-        opened = open_session(weights.model, choice or Choice())
+        opened = open_session(_adapted(weights, adapter), choice or Choice())
         self._runtime, self._session = opened.runtime, opened.session
         self._fixed = _fixed_size(card, weights.graph)
         self._whole_tile = weights.graph.whole_tile_operators
@@ -66,6 +78,7 @@ class Onnx:
             batch=card.batch,
             sha256=weights.sha256,
             trained=card.trained,
+            adapter="" if adapter is None else hashlib.sha256(adapter).hexdigest(),
             source=str(card.path),
             device=opened.device,
             device_note=opened.note,
@@ -148,6 +161,14 @@ class Onnx:
                 hint="A generator has to give one pixel a pixel. Correct `stride`, `tile` or the output in its card.",
             )
         return list(got)
+
+
+def _adapted(weights: Weights, adapter: bytes | None) -> bytes | Path:
+    if adapter is None:
+        return weights.model
+    if isinstance(weights.model, Path):
+        raise ModelError("a model of several files cannot be adapted", hint="Use it without the adapter.")
+    return unpack(adapter).apply(weights.model)
 
 
 def _require_generator(card: ModelCard) -> CardOutput:

@@ -1,8 +1,9 @@
 """A generator that sees the surrounding pixels: classes, their edges, the photo outside the hole, the hole, and noise.
 
 What colour a class has nearby is the strongest hint of what it should have in the hole, so it is averaged outright
-(`class_colours`) and set in with the map. Every normalisation is over the channels of one pixel, so what comes out at a
-pixel depends on its neighbourhood alone: tiles that see that neighbourhood agree, and a small edit costs a window.
+(`class_colours`), set in with the map, and what the network makes is a departure from it. Every normalisation is over
+the channels of one pixel, so what comes out at a pixel depends on its neighbourhood alone: tiles that see that
+neighbourhood agree, and a small edit costs a window.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from cimgen_qt.core.errors import ModelError
 
 STRIDE = 8
 """Windows begin at and measure multiples of this."""
+_INSIDE = 0.96
+"""Keeps colours off the ends of the range, where the inverse of tanh is not."""
 NEAR, FAR = 11, 47
 """Sides of the squares in which colours of classes are averaged, in units of `STRIDE` pixels."""
-_FAR_WEIGHT = 0.02
+_FAR_WEIGHT = 0.05
 """How much the large square counts beside the small one: it decides only where the small one has little to say."""
-_SOME = 0.02
-"""The share of the small square at which a class counts as half present."""
+_SOME = 0.005
+"""The share of the small square at which the colour of a class is half sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +85,29 @@ class ContextGenerator(nn.Module):
             out = block(out, noise)
         for up in self.up:
             out = up(out, skips.pop(), guide, noise)
-        return torch.tanh(self.out(functional.leaky_relu(out, 0.2)))
+        colour, sure = _INSIDE * colours[:, :3], colours[:, 3:]
+        level = (torch.log(1 + colour) - torch.log(1 - colour)) * 0.5 * sure  # the inverse of tanh, as ONNX knows it
+        return torch.tanh(self.out(functional.leaky_relu(out, 0.2)) + level)
 
 
 def class_colours(onehot: Tensor, photo: Tensor, hole: Tensor) -> Tensor:
-    """(n, 4, height, width): for each pixel the mean colour that its class has outside the hole nearby, and how much
-    of the near ground that was, from 0 to 1. Where the class is nowhere near, all four are 0.
+    """(n, 4, height, width): for each pixel the mean colour that its class has outside the hole nearby, and how sure
+    that is, from 0 to 1. Where the class is nowhere near, or a pixel has none, all four are 0.
 
-    `photo` (n, 3, ...) is 0 in the hole; a mixture of classes gives a mixture of their colours.
+    `photo` (n, 3, ...) is 0 in the hole.
     """
     classes = onehot.shape[1]
     seen = onehot * (1 - hole)
     counted = torch.cat([seen, *(seen * photo[:, band : band + 1] for band in range(3))], 1)
     folded = functional.avg_pool2d(counted, STRIDE)
-    near, far = _squares(folded, NEAR), _squares(folded, FAR)
-    sums = near + _FAR_WEIGHT * far
+    sums = _squares(folded, NEAR) + _FAR_WEIGHT * _squares(folded, FAR)
     amount = sums[:, :classes]
-    presence = near[:, :classes] / (near[:, :classes] + _SOME)
-    shares = functional.avg_pool2d(onehot, STRIDE)
-    found = [
-        (sums[:, (band + 1) * classes : (band + 2) * classes] / (amount + 1e-4) * shares).sum(1) for band in range(3)
-    ]
-    coarse = torch.stack([*found, (presence * shares).sum(1)], 1)
-    return functional.interpolate(coarse, scale_factor=float(STRIDE), mode="nearest")
+    coarse = [sums[:, band * classes : (band + 1) * classes] / (amount + 1e-6) for band in (1, 2, 3)]
+    coarse.append(amount / (amount + _SOME))
+    fine = functional.interpolate(
+        torch.cat(coarse, 1), scale_factor=float(STRIDE), mode="bilinear", align_corners=False
+    )
+    return torch.cat([(part * onehot).sum(1, keepdim=True) for part in fine.chunk(4, 1)], 1)
 
 
 def _squares(x: Tensor, side: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cimgen_qt.networks.norm import Norm
+from cimgen_qt.networks.architecture import Norm
 from cimgen_qt.networks.resnet import ResnetGenerator
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 from torch import Tensor
 
 from cimgen_qt.core.errors import ModelError
-from cimgen_qt.networks.architecture import Architecture
+from cimgen_qt.networks.architecture import Architecture, Norm
 
 _Shapes = Mapping[str, tuple[int, ...]]
 
@@ -110,7 +109,7 @@ def _numbers(names: Iterable[str], pattern: str) -> list[int]:
     return sorted({int(match[1]) for match in found if match})
 
 
-def _norm(shapes: _Shapes, place: str) -> Literal["instance", "batch"]:
+def _norm(shapes: _Shapes, place: str) -> Norm:
     return "batch" if f"{place}.weight" in shapes else "instance"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cimgen_qt.networks.norm import Norm, normalise
+from cimgen_qt.networks.architecture import Norm
+from cimgen_qt.networks.norm import normalise
 from cimgen_qt.networks.resnet import ResBlock, body, head, stem, twice
 
 

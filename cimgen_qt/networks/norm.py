@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
-Norm = Literal["instance", "batch"]
+from cimgen_qt.networks.architecture import Norm
 
 
 def normalise(channels: int, norm: Norm) -> nn.Module:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cimgen_qt.core.errors import ModelError
 from cimgen_qt.networks.architecture import Architecture
+from cimgen_qt.networks.build import build
 from cimgen_qt.networks.fingerprints import infer
 from cimgen_qt.networks.weights_file import read_tensors
 
@@ -56,24 +57,25 @@ class Loaded:
     dropped: tuple[str, ...]
 
 
-def load(path: Path, architecture: Architecture | None = None) -> Loaded:
+def load(path: Path, architecture: Architecture | None = None, content: bytes | None = None) -> Loaded:
     """In float32, on the CPU, in evaluation mode; without `architecture` it is told from names and shapes.
 
-    Raises ModelError if the file is refused or is of no network that is known. With an architecture of the caller's,
-    for other classes say, look at `fit`: some tensors may not have found a place.
+    `content` is what the file holds, if it was read before. Raises ModelError if the file is refused or is of no
+    network that is known. With an architecture of the caller's, for other classes say, look at `fit`: some tensors may
+    not have found a place.
     """
-    state, dropped = tidy(read_tensors(path))
+    state, dropped = tidy(read_tensors(path, content))
     if architecture is None:
         architecture = infer(state, path.name)
         _require_told(architecture, state, path.name)
-    module = architecture.build()
+    module = build(architecture)
     return Loaded(module.eval(), architecture, copy_into(module, state), dropped)
 
 
 def _require_told(architecture: Architecture, state: Mapping[str, Tensor], file: str) -> None:
     """Before any memory is taken: a few wrong shapes could ask for all of it."""
     with torch.device("meta"):
-        fit = compare(architecture.build().state_dict(), state)
+        fit = compare(build(architecture).state_dict(), state)
     if fit.missing or fit.mismatched:
         first = ", ".join([*map(str, fit.mismatched), *(f"{name} is missing" for name in fit.missing)][:3])
         raise ModelError(

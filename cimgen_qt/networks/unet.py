@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cimgen_qt.networks.norm import Norm, biased, normalise
+from cimgen_qt.networks.architecture import Norm
+from cimgen_qt.networks.norm import biased, normalise
 
 _DEEP = 8
 """The widest layers have this many times `ngf` channels."""

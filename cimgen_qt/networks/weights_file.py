@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import struct
 import warnings
@@ -19,12 +20,13 @@ _BROKEN = (
 """What reading bytes that are no checkpoint has been seen to raise."""
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, content: bytes | None = None) -> dict[str, Tensor]:
     """By name, on the CPU. A `.pth` may hold tensors and plain containers alone: no code of a file is ever run.
 
-    Raises ModelError if the file cannot be read, wants code to be run, or is no flat table of finite tensors.
+    `content` is what the file holds, if it was read before. Raises ModelError if the file cannot be read, wants code to
+    be run, or is no flat table of finite tensors.
     """
-    found = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+    found = (_safetensors if path.suffix.lower() == ".safetensors" else _pickled)(path, content)
     if not isinstance(found, dict) or not found:
         raise ModelError(f"{path.name} holds no table of weights", hint="A plain state dict is wanted.")
     for name, value in found.items():
@@ -46,21 +48,22 @@ def _require_plain(file: str, name: str, value: Tensor) -> None:
         raise ModelError(f"{file} holds values that are no numbers in {name[:60]!r}", hint="Is the file damaged?")
 
 
-def _safetensors(path: Path) -> object:
+def _safetensors(path: Path, content: bytes | None) -> object:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     try:
-        return load_file(path)
+        return load_file(path) if content is None else load(content)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path.name} cannot be read: {error}", hint="Is it a whole safetensors file?") from error
 
 
-def _pickled(path: Path) -> object:
+def _pickled(path: Path, content: bytes | None) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols that torch itself does not write
-            found: object = torch.load(path, map_location="cpu", weights_only=True)
+            source = path if content is None else io.BytesIO(content)
+            found: object = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path.name} is refused: it is damaged, or wants code to be run when it is read",

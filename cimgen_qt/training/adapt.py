@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from copy import deepcopy
@@ -27,11 +28,10 @@ from cimgen_qt.training.loop import judged, settle
 from cimgen_qt.training.machine import Machine, open_machine, reproducible
 from cimgen_qt.training.recipes.context import ContextOptions, ContextRecipe
 from cimgen_qt.training.request import MODES, AdaptRequest
+from cimgen_qt.training.result import JUDGES
 from cimgen_qt.training.state import load_weights
 
 RANK = 8
-JUDGES = "judges.safetensors"
-"""Beside a model: the discriminators it learned with. Without them an adaptation is told by distances alone."""
 LOOK_EVERY, PATIENCE = 25, 4
 _CROP, _EACH = 192, 4
 _RATES = {"lora": 5e-4, "decoder": 2e-4, "full": 1e-4}
@@ -93,8 +93,6 @@ def adapt(request: AdaptRequest, scene: SceneView, card: ModelCard) -> Job[Adapt
 
 def _network(card: ModelCard) -> tuple[str, dict[str, Tensor], ContextGenerator]:
     """The SHA-256 of the model's file, its weights by name, and the network with them."""
-    import hashlib
-
     extra = dict(card.extra)
     if extra.get("network") != "context":
         raise ModelError(

@@ -119,6 +119,7 @@ def _steps(
                 painted = recipe.paint(looked_at[0].to(machine.device))
             journal.sample(standing.step, looked_at[0], painted.cpu())
         if journal is not None and standing.step % schedule.keep_every == 0:
+            journal.flush()  # first, so that no step of the checkpoint is without its figures
             _keep(config, recipe, folder, standing)
         said = f"learning, held out {standing.best:.4f}" if math.isfinite(standing.best) else "learning"
         yield Progress(standing.step, schedule.steps, said, losses)

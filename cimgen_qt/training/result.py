@@ -21,6 +21,8 @@ from cimgen_qt.training.recipe import Recipe
 from cimgen_qt.training.state import save_weights
 
 MODEL = "model"
+JUDGES = "judges.safetensors"
+"""The discriminators that a generator learned with: adapting it goes on with them."""
 _LIMIT = 1e-3
 """Of the largest difference between network and export, in units of its output, where weights are kept in full."""
 _BANDS = ("red", "green", "blue")
@@ -40,6 +42,10 @@ def write_result(
     exact = require_same(network, export(network, example, ["output"]), example, _LIMIT)
     write_bytes(target / file, model)
     save_weights(target / "weights.safetensors", network.state_dict(), {"recipe": recipe.name})
+    judges = {f"{name}.{key}": value.half() for name in ("heads", "pixel") if name in recipe.modules()
+              for key, value in recipe.modules()[name].state_dict().items()}  # fmt: skip
+    if judges:
+        save_weights(target / JUDGES, judges, {"recipe": recipe.name})
     card = _card(config, recipe, palette, metres, target / CARD_NAME, file, hashlib.sha256(model).hexdigest(), parts)
     write_text(target / CARD_NAME, card_text(card))
     return {"card": str(target / CARD_NAME), "megabytes": round(len(model) / 1e6, 2), "export_difference": exact,
@@ -71,9 +77,12 @@ def _card(
     )
     network = recipe.product()
     facts: dict[str, Any] = {"tile": 512, "stride": 1, "halo": 0}
+    extra = {"made by": "cimgen train", "recipe": config.recipe, "seed": str(config.seed)}
+    extra["steps"] = str(config.schedule.steps)
     kind, output = "map-to-image", CardOutput("output", _BANDS, (-1.0, 1.0))
     if isinstance(network, ContextGenerator):
         facts = {"tile": 512, "stride": context.STRIDE, "halo": context.reach(network.shape)}
+        extra |= {"network": "context", "dilations": ",".join(map(str, network.shape.dilations))}
     elif recipe.name == "segment":
         facts = {"tile": 512, "stride": segmenter.STRIDE, "halo": 128}
         kind, output = "image-to-map", CardOutput("output", tuple(c.name for c in classes), (-20.0, 20.0))
@@ -82,6 +91,6 @@ def _card(
         licence=config.card.licence or "not stated", credits=config.card.credits, notes=config.card.notes,
         classes=classes, inputs=inputs, output=output, metres_per_pixel=metres,
         largest=facts["tile"] + 2 * (-(-facts["halo"] // facts["stride"]) * facts["stride"]) + 512,
-        extra=(("made by", "cimgen train"), ("recipe", config.recipe), ("seed", str(config.seed)),
-               ("steps", str(config.schedule.steps))), **facts,
+extra=tuple(sorted(extra.items())),
+        **facts,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from torch import nn
 
 from cimgen_qt.core.errors import ModelError
 from cimgen_qt.networks.architecture import Architecture
+from cimgen_qt.networks.build import build
 from cimgen_qt.networks.official import Mismatch, copy_into, fold_spectral_norm, load
 from tests.networks.rules import count
 
@@ -38,7 +39,7 @@ KNOWN = [
 
 @pytest.mark.parametrize("architecture", KNOWN, ids=str)
 def test_architecture_is_told_from_the_weights(architecture: Architecture, tmp_path: Path) -> None:
-    module = architecture.build()
+    module = build(architecture)
     torch.save(module.state_dict(), tmp_path / "latest_net_X.pth")
     loaded = load(tmp_path / "latest_net_X.pth")
     assert count(loaded.module) == count(module)
@@ -50,12 +51,12 @@ def test_architecture_is_told_from_the_weights(architecture: Architecture, tmp_p
 
 
 def test_traces_of_data_parallel_are_stripped(tmp_path: Path) -> None:
-    torch.save(nn.DataParallel(Architecture("resnet", 3, 3, 2).build()).state_dict(), tmp_path / "a.pth")
+    torch.save(nn.DataParallel(build(Architecture("resnet", 3, 3, 2))).state_dict(), tmp_path / "a.pth")
     assert load(tmp_path / "a.pth").fit.complete
 
 
 def test_statistics_of_old_instance_norms_are_dropped_and_named(tmp_path: Path) -> None:
-    state = Architecture("resnet", 3, 3, 2).build().state_dict()
+    state = build(Architecture("resnet", 3, 3, 2)).state_dict()
     state |= {"model.2.running_mean": torch.ones(2), "model.2.running_var": torch.ones(2)}
     torch.save(state, tmp_path / "a.pth")
     loaded = load(tmp_path / "a.pth")
@@ -64,7 +65,7 @@ def test_statistics_of_old_instance_norms_are_dropped_and_named(tmp_path: Path) 
 
 
 def test_statistics_of_batch_norms_are_kept(tmp_path: Path) -> None:
-    module = Architecture("unet", 3, 3, 2, down=5, norm="batch").build()
+    module = build(Architecture("unet", 3, 3, 2, down=5, norm="batch"))
     with torch.no_grad():
         module(torch.randn(2, 3, 64, 64, generator=torch.manual_seed(0)))
     state = {name: value for name, value in module.state_dict().items() if "num_batches" not in name}
@@ -76,7 +77,7 @@ def test_statistics_of_batch_norms_are_kept(tmp_path: Path) -> None:
 
 
 def test_old_file_format_and_half_floats_are_read(tmp_path: Path) -> None:
-    module = Architecture("patchgan", 3, 1, 2, down=3).build().half()
+    module = build(Architecture("patchgan", 3, 1, 2, down=3)).half()
     torch.save(module.state_dict(), tmp_path / "a.pth", _use_new_zipfile_serialization=False)
     loaded = load(tmp_path / "a.pth")
     assert next(loaded.module.parameters()).dtype == torch.float32
@@ -107,7 +108,7 @@ def test_spectral_norm_without_v_is_folded() -> None:
 
 
 def test_other_class_counts_are_reported_and_the_rest_copied(tmp_path: Path) -> None:
-    torch.save(Architecture("resnet", 5, 3, 2).build().state_dict(), tmp_path / "a.pth")
+    torch.save(build(Architecture("resnet", 5, 3, 2)).state_dict(), tmp_path / "a.pth")
     loaded = load(tmp_path / "a.pth", Architecture("resnet", 7, 3, 2))
     assert loaded.fit.mismatched == (Mismatch("model.1.weight", (2, 5, 7, 7), (2, 7, 7, 7)),)
     assert str(loaded.fit.mismatched[0]) == "model.1.weight: 2x5x7x7 in the file, 2x7x7x7 wanted"
@@ -116,8 +117,8 @@ def test_other_class_counts_are_reported_and_the_rest_copied(tmp_path: Path) -> 
 
 
 def test_global_generator_becomes_the_middle_of_an_enhancer() -> None:
-    stage1 = Architecture("resnet", 3, 3, 4, down=2, blocks=2).build()
-    stage2 = Architecture("local", 3, 3, 2, down=2, blocks=2).build()
+    stage1 = build(Architecture("resnet", 3, 3, 4, down=2, blocks=2))
+    stage2 = build(Architecture("local", 3, 3, 2, down=2, blocks=2))
     fit = copy_into(stage2, stage1.state_dict())
     assert fit.unexpected == ("model.19.weight", "model.19.bias")
     assert {name.partition(".")[0] for name in fit.missing} == {"model1_1", "model1_2"}
@@ -154,7 +155,7 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path, content: bytes
 
 
 def test_truncated_files_are_refused(tmp_path: Path) -> None:
-    torch.save(Architecture("patchgan", 3, 1, 2, down=3).build().state_dict(), tmp_path / "whole.pth")
+    torch.save(build(Architecture("patchgan", 3, 1, 2, down=3)).state_dict(), tmp_path / "whole.pth")
     whole = (tmp_path / "whole.pth").read_bytes()
     for part in range(1, 10):
         (tmp_path / "a.pth").write_bytes(whole[: len(whole) * part // 10])
@@ -170,7 +171,7 @@ def test_training_states_are_refused_with_a_hint(tmp_path: Path) -> None:
 
 
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    state = Architecture("patchgan", 3, 1, 2, down=3).build().state_dict()
+    state = build(Architecture("patchgan", 3, 1, 2, down=3)).state_dict()
     state["model.2.weight"][0, 0, 0, 0] = float("nan")
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(ModelError, match=r"model\.2\.weight"):
@@ -191,7 +192,7 @@ def test_shapes_without_content_are_refused_before_memory_is_taken(tmp_path: Pat
 
 
 def test_a_changed_network_is_refused_by_name_of_what_does_not_fit(tmp_path: Path) -> None:
-    state = Architecture("resnet", 3, 3, 2).build().state_dict()
+    state = build(Architecture("resnet", 3, 3, 2)).state_dict()
     state["model.12.conv_block.5.weight"] = torch.zeros(8, 8, 1, 1)
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(ModelError, match=r"model\.12\.conv_block\.5\.weight: 8x8x1x1 in the file, 8x8x3x3 wanted"):
@@ -208,7 +209,7 @@ def test_archives_of_something_else_are_refused(tmp_path: Path) -> None:
 def test_safetensors_are_read(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    module = Architecture("resnet", 3, 3, 2).build()
+    module = build(Architecture("resnet", 3, 3, 2))
     save_file(module.state_dict(), tmp_path / "a.safetensors")
     assert load(tmp_path / "a.safetensors").fit.complete
     (tmp_path / "b.safetensors").write_bytes(b"\xff" * 100)

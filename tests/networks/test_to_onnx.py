@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 import pytest
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 
 from cimgen_qt.core.errors import ModelError
 from cimgen_qt.networks.architecture import Architecture
+from cimgen_qt.networks.build import build
 from cimgen_qt.networks.to_onnx import export, require_same
 from tests.networks.rules import count, filled
 
@@ -23,7 +23,7 @@ PAINTERS = [
 
 
 def painter(architecture: Architecture) -> nn.Module:
-    return filled(architecture.build()).float()
+    return filled(build(architecture)).float()
 
 
 @pytest.mark.parametrize("architecture", PAINTERS, ids=lambda a: a.kind)
@@ -62,8 +62,6 @@ def test_difference_above_the_limit_is_an_error() -> None:
     example = {"map": torch.randn(1, 5, 32, 32, generator=torch.manual_seed(2))}
     model = export(module, example, ["photo"])
     with torch.no_grad():
-        module.get_parameter("model.1.bias").add_(0.5)
-        module.get_parameter("model.15.bias" if "model.15.bias" in module.state_dict() else "model.1.bias").add_(0.5)
         list(module.parameters())[-1].add_(0.5)
     with pytest.raises(ModelError, match="differs"):
         require_same(module, model, example, 1e-3)
@@ -89,5 +87,4 @@ def test_inputs_and_outputs_have_their_names() -> None:
     assert [value.name for value in model.graph.output] == ["sum", "difference"]
     assert model.opset_import[0].version >= 17
     dims = [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim]
-    assert dims[0] and dims[2] and dims[3]
-    assert np.all([not dims[1]])
+    assert [bool(dim) for dim in dims] == [True, False, True, True]
