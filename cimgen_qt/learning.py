@@ -14,7 +14,7 @@ from cimgen_qt.core.snapshot import ADAPTER, Snapshot
 from cimgen_qt.generators.adapters import unpack
 from cimgen_qt.generators.catalog import BUILT_IN, DEFAULT_GENERATOR, model_card
 from cimgen_qt.opening import open_project
-from cimgen_qt.training.request import AdaptRequest, TrainRequest
+from cimgen_qt.training.request import MODES, AdaptRequest, TrainRequest
 
 __all__ = ["AdaptRequest", "TrainRequest", "adapter_for", "run_adapt", "run_train"]
 _INSTALL = "pip install 'cimgen[train]' brings it, several hundred megabytes; rendering does without."
@@ -41,6 +41,8 @@ def run_adapt(request: AdaptRequest) -> Job[dict[str, Any]]:
             with project.act("adapt", {"dropped": True}) as act:
                 act.attach(ADAPTER, None)
             return {"kept": False, "said": "dropped the adapter: models are used as they are"}
+        if request.mode not in MODES:
+            raise CimgenError(f"there is no mode {request.mode!r}", hint=f"There are: {', '.join(MODES)}.")
         _require_torch()
         from cimgen_qt.training.adapt import adapt
 

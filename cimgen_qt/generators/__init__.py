@@ -22,8 +22,9 @@ def open_generator(
     """`model` is "flat", "exemplar", the name of a listed model, or the path of a card, folder, .onnx, .emd or .dlpk.
 
     With a `palette`, classes that do not fit are refused now, not first when a scene is prepared. `device` is auto,
-    cpu, cuda, cuda:1, directml, coreml or openvino; the generator's spec tells the one in use and why. `threads` 0: one
-    a core. `adapter` changes a model's weights for one scene. Raises ModelError.
+    cpu, cuda, cuda:1, directml, coreml or openvino (of a network of PyTorch's: auto, cpu, cuda, cuda:1 or mps); the
+    generator's spec tells the one in use and why. `threads` 0: one a core. `adapter` changes a model's weights for one
+    scene. Raises ModelError.
     """
     match model:
         case "flat":
@@ -37,9 +38,15 @@ def open_generator(
         case _:
             from cimgen_qt.generators.catalog import model_card
             from cimgen_qt.generators.devices import Choice
+
+            card, choice = model_card(model), Choice(device, threads, low_memory)
+            if card.runs_in_torch:
+                from cimgen_qt.generators.torch_backend import Torch
+
+                return Torch(card, choice, palette, adapter)
             from cimgen_qt.generators.onnx_backend import Onnx
 
-            return Onnx(model_card(model), Choice(device, threads, low_memory), palette, adapter)
+            return Onnx(card, choice, palette, adapter)
 
 
 def list_models() -> tuple[Entry, ...]:

@@ -1,4 +1,8 @@
-"""Which processor ONNX Runtime can use here, which one it truly uses, and why not the one that was asked for."""
+"""Which processor and which runtime compute here, in which precision, and why not those that were asked for.
+
+On a CPU float32 means ONNX Runtime: its answer does not change by one bit with the window or the number of threads, so
+tiles agree to 0 levels and an export can be made again anywhere. OpenVINO is there for who asks for speed.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,36 @@ import contextlib
 import ctypes
 import importlib.metadata
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cimgen_qt.core.errors import ModelError
+from cimgen_qt.generators import openvino_session
+from cimgen_qt.generators.precision import Sample, probe
 
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "directml": "DmlExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+KINDS = (*PROVIDERS, "openvino")
 AUTOMATIC = ("cuda", "directml") if sys.platform == "win32" else ("cuda",)
-"""Tried in this order by "auto". CoreML and OpenVINO may compute in lower precision, so they are for who asks."""
+"""Tried in this order by "auto". CoreML may compute in lower precision, so it is for who asks."""
+PRECISIONS = ("fp32", "auto", "bf16")
 PACKAGES = {
     "cuda": "the extra gpu (onnxruntime-gpu)",
     "directml": "onnxruntime-directml, on Windows",
     "coreml": "onnxruntime for macOS",
-    "openvino": "onnxruntime-openvino",
 }
 _DEVICE = re.compile(r"(auto|cpu|cuda|directml|coreml|openvino)(?::(\d{1,2}))?")
+_SPOKEN = re.compile(r"([a-z]+(?::\d{1,2})?) \((ONNX Runtime|OpenVINO) (fp32|bf16)\)")
 _DRIVERS = {"linux": ("libcuda.so.1",), "win32": ("nvcuda.dll",)}
-_KINDS = "auto, cpu, cuda, cuda:1 (the second card), directml, coreml, openvino"
 _INSTALL = "Install it: pip install 'cimgen[cpu]' (or 'cimgen[gpu]' with an NVIDIA card; only one of the two)."
 _REPAIR = "Remove all of them (pip uninstall onnxruntime onnxruntime-gpu ...), then pip install 'cimgen[cpu]'."
 _MEMORY = re.compile(
@@ -44,16 +51,34 @@ _QUIET = 4
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a user may set. `threads` 0: one a core. `low_memory` gives memory back after every tile, and is slower."""
+    """What a user may set. `threads` 0: one a core. `low_memory` gives memory back after every tile, and is slower.
+
+    `precision` is of the CPU alone. "fp32", the default, gives the same pixels on every machine, so that an export can
+    be proven by making it again. "auto" takes bfloat16 where this processor has it, is much faster with it and answers
+    nearly the same: for previews and large areas, for what comes out then depends on the machine. "bf16" insists on it.
+    """
 
     device: str = "auto"
     threads: int = 0
     low_memory: bool = False
+    precision: str = "fp32"
+
+    @classmethod
+    def like(cls, device: str, threads: int = 0, low_memory: bool = False) -> Choice:
+        """The choice that computes as `GeneratorSpec.device` says of an earlier time; else the default for it."""
+        found = _SPOKEN.fullmatch(device)
+        if found is None:
+            return cls(device if _DEVICE.fullmatch(device) else "auto", threads, low_memory)
+        kind = "openvino" if found[2] == "OpenVINO" else found[1]
+        return cls(kind, threads, low_memory, found[3])
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A session of the module `runtime` and the device it runs on; `note` tells why not on the one asked for."""
+    """A session of the module `runtime`, and device, runtime and precision in words, as "cpu (OpenVINO bf16)".
+
+    `note` tells why they are not those that were asked for.
+    """
 
     runtime: Any
     session: Any
@@ -78,7 +103,11 @@ def _is_flavour(package: importlib.metadata.Distribution) -> bool:
 
 
 def runtime() -> Any:
-    """The module onnxruntime, quiet and without telemetry. Raises ModelError where it is missing or broken."""
+    """The module onnxruntime, quiet and without telemetry. Raises ModelError where it is missing or broken.
+
+    Importing it would leave an identifier and a queue of reports in the home folder unless the environment forbids it.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
     except ImportError as error:
@@ -134,36 +163,115 @@ def obstacle(kind: str, available: Sequence[str]) -> str:
 def parse_device(text: str) -> tuple[str, int]:
     """(kind, number) of "auto", "cpu", "cuda", "cuda:1"... Raises ModelError for anything else."""
     found = _DEVICE.fullmatch(text.strip().lower())
-    if found is None or (found[2] and found[1] in ("auto", "cpu")):
+    if found is None or (found[2] and found[1] in ("auto", "cpu", "openvino")):
         raise ModelError(
             f"there is no device {text!r}", hint="One of auto, cpu, cuda, cuda:1, directml, coreml, openvino."
         )
     return found[1], int(found[2] or 0)
 
 
-def open_session(model: bytes | Path, choice: Choice) -> Opened:
+def open_session(model: bytes | Path, choice: Choice, sample: Sample | None = None) -> Opened:
     """Load a model that has been looked at before (`onnx_graph`). Falls back to the CPU and tells why.
 
-    Raises ModelError where ONNX Runtime is missing, refuses the model, or runs out of memory.
+    The precision "auto" needs a `sample` to try bfloat16 on; without one it is float32. Raises ModelError where no
+    runtime is installed, or the one in use refuses the model or runs out of memory.
     """
-    ort = runtime()
     wanted, number = parse_device(choice.device)
-    tried = AUTOMATIC if wanted == "auto" else (wanted,) if wanted != "cpu" else ()
-    warning = flavour_warning(installed_flavours())
-    reasons = [warning] if warning else []
-    for kind in tried:
+    if choice.precision not in PRECISIONS:
+        raise ModelError(f"there is no precision {choice.precision!r}", hint=f"One of {', '.join(PRECISIONS)}.")
+    reasons: list[str] = []
+    if wanted not in ("cpu", "openvino"):
+        opened = _on_card(model, choice, wanted, number, reasons)
+        if opened is not None:
+            return opened
+    if wanted == "openvino" or choice.precision == "bf16":
+        opened = _openvino(model, choice, reasons)
+        if opened is not None:
+            return opened
+    opened = _onnx_runtime(model, choice, reasons)
+    if choice.precision == "auto" and sample is not None and opened.device == _spoken("cpu"):
+        return _faster(model, choice, sample, opened)
+    return opened
+
+
+def _on_card(model: bytes | Path, choice: Choice, wanted: str, number: int, reasons: list[str]) -> Opened | None:
+    """On a device other than the CPU; None, and why in `reasons`, where there is none."""
+    try:
+        ort = runtime()
+    except ModelError as error:
+        if wanted != "auto":
+            reasons.append(f"{wanted} is not used: {error.message}")
+        return None
+    for kind in AUTOMATIC if wanted == "auto" else (wanted,):
         why = obstacle(kind, ort.get_available_providers())
         if not why:
             session, why = _try(ort, model, choice, kind, number)
             if session is not None:
-                return Opened(
-                    ort, session, f"{kind}:{number}" if number or kind == "cuda" else kind, "; ".join(reasons)
-                )
+                named = f"{kind}:{number}" if number or kind == "cuda" else kind
+                only = f"{kind} computes in fp32 whatever precision is asked for"
+                notes = [_flavours(), only if choice.precision == "bf16" else ""]
+                return Opened(ort, session, _spoken(named), _joined([*reasons, *notes]))
         if kind == wanted or not driver_missing(kind):  # without a driver there is nothing that could be used
             reasons.append(f"{kind} is not used: {why}")
+    return None
+
+
+def _onnx_runtime(model: bytes | Path, choice: Choice, reasons: list[str]) -> Opened:
+    """On the CPU in float32; by OpenVINO where ONNX Runtime is not installed."""
+    try:
+        ort = runtime()
+    except ModelError as error:
+        opened = _openvino(model, replace(choice, precision="fp32"), [*reasons, error.message])
+        if opened is None:
+            raise
+        return opened
     with explained(ort, "loaded"):
         session = _create(ort, model, choice, ["CPUExecutionProvider"])
-    return Opened(ort, session, "cpu", "; ".join(reasons))
+    return Opened(ort, session, _spoken("cpu"), _joined([_flavours(), *reasons]))
+
+
+def _openvino(model: bytes | Path, choice: Choice, reasons: list[str]) -> Opened | None:
+    """By OpenVINO in the precision that was asked for ("auto": float32); None, and why, where that cannot be."""
+    precision = "bf16" if choice.precision == "bf16" else "fp32"
+    try:
+        openvino = openvino_session.package()
+    except ModelError as error:
+        reasons.append(error.message)
+        return None
+    if precision == "bf16" and not openvino_session.has_bf16(openvino):
+        reasons.append("bf16 is not used: this processor does not have it")
+        return None
+    try:
+        session = openvino_session.compile_session(openvino, model, precision, choice.threads, choice.low_memory)
+    except RuntimeError as error:
+        reasons.append(f"OpenVINO is not used: it does not take the model: {first_line(error)}")
+        return None
+    return Opened(openvino, session, _spoken("cpu", "OpenVINO", precision), _joined(reasons))
+
+
+def _faster(model: bytes | Path, choice: Choice, sample: Sample, opened: Opened) -> Opened:
+    """By OpenVINO in bfloat16 if that is worth it, else `opened` with a note why not."""
+    reasons = [opened.note] if opened.note else []
+    other = _openvino(model, replace(choice, precision="bf16"), reasons)
+    if other is not None:
+        with explained(opened.runtime, "run"):
+            why = probe(opened.session, other.session, sample).refusal
+        if not why:
+            return other
+        reasons.append(f"bf16 is not used: {why}")
+    return replace(opened, note=_joined(reasons))
+
+
+def _spoken(device: str, by: str = "ONNX Runtime", precision: str = "fp32") -> str:
+    return f"{device} ({by} {precision})"
+
+
+def _flavours() -> str:
+    return flavour_warning(installed_flavours())
+
+
+def _joined(reasons: Sequence[str]) -> str:
+    return "; ".join(reason for reason in reasons if reason)
 
 
 def _try(ort: Any, model: bytes | Path, choice: Choice, kind: str, number: int) -> tuple[Any, str]:
@@ -203,15 +311,15 @@ def _create(ort: Any, model: bytes | Path, choice: Choice, providers: Sequence[A
 
 
 def failures(ort: Any) -> tuple[type[Exception], ...]:
-    """Everything that ONNX Runtime raises: classes of its own, and a few of Python."""
-    state = ort.capi.onnxruntime_pybind11_state
-    own = [v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception)]
+    """Everything that a runtime raises: ONNX Runtime classes of its own, and both a few of Python."""
+    state = ort.capi.onnxruntime_pybind11_state if hasattr(ort, "capi") else None
+    own = [v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception)] if state else []
     return (*own, RuntimeError, ValueError, MemoryError)
 
 
 @contextlib.contextmanager
 def explained(ort: Any, doing: str) -> Iterator[None]:
-    """Turn what ONNX Runtime raises into ModelError; a lack of memory gets advice of its own."""
+    """Turn what a runtime raises into ModelError; a lack of memory gets advice of its own."""
     try:
         yield
     except failures(ort) as error:
@@ -222,17 +330,23 @@ def explained(ort: Any, doing: str) -> Iterator[None]:
             ) from error
         raise ModelError(
             f"the model could not be {doing}: {first_line(error)}",
-            hint="Does this ONNX Runtime know the model's operators? Try the device cpu, or a newer ONNX Runtime.",
+            hint="Are the model's operators known here? Try the device cpu, or a newer ONNX Runtime.",
         ) from error
 
 
 def first_line(error: BaseException) -> str:
-    """The beginning of a message that may be long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    """What a message that may be long says first, the places in C++ code that OpenVINO begins with left out."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    return (said or lines or [type(error).__name__])[0][:300]
 
 
 def survey() -> list[dict[str, str]]:
-    """For `cimgen doctor`: `name` and `said` of the runtime and of each kind of device. Raises nothing."""
+    """For `cimgen doctor`: `name` and `said` of the runtimes and of each kind of device. Raises nothing."""
+    return [*_survey_onnx_runtime(), {"name": "OpenVINO", "said": _survey_openvino()}]
+
+
+def _survey_onnx_runtime() -> list[dict[str, str]]:
     flavours = installed_flavours()
     try:
         ort = runtime()
@@ -243,3 +357,12 @@ def survey() -> list[dict[str, str]]:
     devices = {kind: obstacle(kind, available) for kind in PROVIDERS}
     lines = [{"name": kind, "said": f"not usable: {why}" if why else "may be used"} for kind, why in devices.items()]
     return [{"name": "ONNX Runtime", "said": said}, *lines]
+
+
+def _survey_openvino() -> str:
+    try:
+        openvino = openvino_session.package()
+    except ModelError as error:
+        return f"{error.message}. {error.hint}"
+    native = "has bf16" if openvino_session.has_bf16(openvino) else "has no bf16, so precision auto is fp32"
+    return f"openvino {openvino.__version__.split('-')[0]}; this processor {native}"

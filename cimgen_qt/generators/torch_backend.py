@@ -39,9 +39,22 @@ class Torch:
     `Choice.threads` sets those of the whole process, as PyTorch knows no others.
     """
 
-    def __init__(self, card: ModelCard, choice: Choice | None = None, palette: Palette | None = None) -> None:
-        """Raises ModelError where the card is no generator's, PyTorch is missing, or weights or palette do not fit."""
+    def __init__(
+        self,
+        card: ModelCard,
+        choice: Choice | None = None,
+        palette: Palette | None = None,
+        adapter: bytes | None = None,
+    ) -> None:
+        """Raises ModelError where the card is no generator's, PyTorch is missing, or weights or palette do not fit.
+
+        Adapters are made for ONNX models alone, so one is refused.
+        """
         require_generator(card)
+        if adapter is not None:
+            raise ModelError(
+                f"{card.name} cannot be adapted to a scene", hint="Drop the adapter, or take an ONNX model."
+            )
         self.card = card
         if palette is not None:
             class_table(card, palette)

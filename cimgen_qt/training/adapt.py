@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cimgen_qt.core.errors import CimgenError, ModelError
+from cimgen_qt.core.errors import ModelError
 from cimgen_qt.core.generator import GeneratorSpec, SceneView
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.tiling import Lattice
@@ -27,7 +27,7 @@ from cimgen_qt.training.ground import read_ground
 from cimgen_qt.training.loop import judged, settle
 from cimgen_qt.training.machine import Machine, open_machine, reproducible
 from cimgen_qt.training.recipes.context import ContextOptions, ContextRecipe
-from cimgen_qt.training.request import MODES, AdaptRequest
+from cimgen_qt.training.request import AdaptRequest
 from cimgen_qt.training.result import JUDGES
 from cimgen_qt.training.state import load_weights
 
@@ -66,8 +66,6 @@ def adapt(request: AdaptRequest, scene: SceneView, card: ModelCard) -> Job[Adapt
 
     Raises ModelError where the model is no context-aware generator, CimgenError where the scene has too little ground.
     """
-    if request.mode not in MODES:
-        raise CimgenError(f"there is no mode {request.mode!r}", hint=f"There are: {', '.join(MODES)}.")
     model, base, network = _network(card)
     scale = Lattice.of(GeneratorSpec(card.name, metres_per_pixel=card.metres_per_pixel), scene.grid).scale
     learned, held_out = yield from read_ground(scene, card, scale, request.seed)

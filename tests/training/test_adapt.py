@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import rasterio
 import torch
 
+from cimgen_qt.core.edits import Edit, Rectangle
 from cimgen_qt.core.errors import CimgenError, ModelError
 from cimgen_qt.core.jobs import run_inline
 from cimgen_qt.core.project import Project
@@ -86,12 +88,10 @@ def test_an_adapter_brings_the_model_nearer_to_held_out_ground(mode: str, projec
 def test_render_uses_the_adapter_replay_finds_it_and_undo_drops_it(project: Path, model: Path, tmp_path: Path) -> None:
     facts = adapted(project, model)
     with open_project(project) as opened:
-        from cimgen_qt.core.edits import Rectangle
-
-        opened.scene.paint(Rectangle(100, 100, 40, 50, 1))
+        opened.scene.paint(Edit(Rectangle(100, 100, 40, 50), 1))
     request = RenderRequest(str(project), str(model), device="cpu", blend={"mode": "replace"})
     with_it = run_inline(run_render(request))
-    plain = run_inline(run_render(RenderRequest(**{**_values(request), "adapted": False})))
+    plain = run_inline(run_render(replace(request, adapted=False)))
     assert with_it.model["adapter"] == facts["adapter"] and plain.model["adapter"] == ""
     assert (with_it.patches[0].pixels != plain.patches[0].pixels).any()
     with open_project(project) as opened:
@@ -101,14 +101,11 @@ def test_render_uses_the_adapter_replay_finds_it_and_undo_drops_it(project: Path
     replayed = run_inline(run_replay(ReplayRequest(str(target) + ".json", model=str(model), device="cpu")))
     assert replayed["pixels"] > 0 and replayed["different"] == 0
     run_inline(run_adapt(AdaptRequest(str(project), drop=True)))
-    assert run_inline(run_render(request)).model["adapter"] == ""
+    again = replace(request, scope="edited")
+    assert run_inline(run_render(again)).model["adapter"] == ""
     with open_project(project) as opened:
         opened.scene.undo()
-    assert run_inline(run_render(request)).model["adapter"] == facts["adapter"]
-
-
-def _values(request: RenderRequest) -> dict:
-    return {name: getattr(request, name) for name in request.__slots__}
+    assert run_inline(run_render(again)).model["adapter"] == facts["adapter"]
 
 
 def test_stopping_an_adaptation_leaves_the_project_as_it_was(project: Path, model: Path) -> None:
