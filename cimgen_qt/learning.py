@@ -11,12 +11,13 @@ from cimgen_qt.core.jobs import Job
 from cimgen_qt.core.render import PristineView
 from cimgen_qt.core.scope import changed_scope
 from cimgen_qt.core.snapshot import ADAPTER, Snapshot
+from cimgen_qt.evaluation.request import EvaluateRequest
 from cimgen_qt.generators.adapters import unpack
 from cimgen_qt.generators.catalog import BUILT_IN, DEFAULT_GENERATOR, model_card
 from cimgen_qt.opening import open_project
 from cimgen_qt.training.request import MODES, AdaptRequest, TrainRequest
 
-__all__ = ["AdaptRequest", "TrainRequest", "adapter_for", "run_adapt", "run_train"]
+__all__ = ["AdaptRequest", "EvaluateRequest", "TrainRequest", "adapter_for", "run_adapt", "run_evaluate", "run_train"]
 _INSTALL = "pip install 'cimgen[train]' brings it, several hundred megabytes; rendering does without."
 
 
@@ -56,6 +57,14 @@ def run_adapt(request: AdaptRequest) -> Job[dict[str, Any]]:
             with project.act("adapt", facts) as act:
                 act.attach(ADAPTER, data)
         return facts
+
+
+def run_evaluate(request: EvaluateRequest) -> Job[dict[str, Any]]:
+    """Compare ways to fill holes on held-out ground. Raises CimgenError where torch is missing."""
+    _require_torch()
+    from cimgen_qt.evaluation.job import evaluate
+
+    return (yield from evaluate(request))
 
 
 def adapter_for(snapshot: Snapshot, model: str) -> bytes | None:

@@ -262,4 +262,5 @@ _JOBS: dict[str, tuple[type[Any], Callable[[Any], Job[Any]]]] = {
     "replay": (ReplayRequest, run_replay),
     "train": (learning.TrainRequest, learning.run_train),
     "adapt": (learning.AdaptRequest, learning.run_adapt),
+    "evaluate": (learning.EvaluateRequest, learning.run_evaluate),
 }

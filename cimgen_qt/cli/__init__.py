@@ -24,6 +24,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "replay": commands.replay,
     "train": learning.train,
     "adapt": learning.adapt,
+    "evaluate": learning.evaluate,
     "info": commands.info,
     "models": commands.models,
     "doctor": commands.doctor,

@@ -30,6 +30,17 @@ def train(options: argparse.Namespace, console: Console) -> int:
     return OK
 
 
+def evaluate(options: argparse.Namespace, console: Console) -> int:
+    """Compare ways to fill holes on ground that was held out."""
+    request = learning.EvaluateRequest(
+        str(options.dataset), str(options.out), tuple(options.way), options.split, options.each, options.seed,
+        options.device,
+    )  # fmt: skip
+    facts = console.run(learning.run_evaluate(request))
+    console.result(facts, facts["table"], f"figures and a contact sheet: {facts['out']}")
+    return OK
+
+
 def adapt(options: argparse.Namespace, console: Console) -> int:
     """Adapt, or drop the adapter; say what was gained."""
     request = learning.AdaptRequest(

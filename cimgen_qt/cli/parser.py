@@ -32,6 +32,7 @@ def build() -> argparse.ArgumentParser:
         _replay,
         _train,
         _adapt,
+        _evaluate,
         _info,
         _models,
         _doctor,
@@ -150,6 +151,19 @@ def _adapt(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPars
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     command.add_argument("--threads", type=int, default=0, metavar="N", help="0: one a core")
     command.add_argument("--drop", action="store_true", help="drop the adapter: use models as they are again")
+    return command
+
+
+def _evaluate(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    command = commands.add_parser("evaluate", help="compare models on ground that was held out of training")
+    command.add_argument("dataset", type=Path, metavar="DATASET")
+    command.add_argument("out", type=Path, metavar="DIR", help="figures and a contact sheet")
+    command.add_argument("--way", action="append", default=[], metavar="NAME=MODEL[,alone][,MODE]",
+                         help="a model, whether it sees the map alone, and how it is blended; give several")  # fmt: skip
+    command.add_argument("--split", default="test", help="test, validation or train")
+    command.add_argument("--each", type=int, default=2, metavar="N", help="edits in every tile")
+    command.add_argument("--seed", type=int, default=1, metavar="N")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     return command
 
 

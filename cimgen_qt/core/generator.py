@@ -40,9 +40,14 @@ class GeneratorSpec:
     adapter: str = ""
     """SHA-256 of what changes its weights for one scene; empty where nothing does."""
     device: str = "cpu"
-    """The device truly in use."""
+    """The device truly in use; of a network with runtime and precision, as "cpu (OpenVINO bf16)"."""
     device_note: str = ""
     """Why it is not the one that was asked for."""
+    exact: bool = False
+    """No pixel depends on anything beyond the halo, so a tile may be cut to the ground that is needed. Holds after
+    `prepare`, as some networks become so there."""
+    statistics: str = ""
+    """Where in the scene statistics were measured that the network was made to keep; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

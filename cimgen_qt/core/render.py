@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from cimgen_qt.core.blend import BlendSettings, blend
 from cimgen_qt.core.errors import CimgenError, ModelError
-from cimgen_qt.core.generator import Generator, Request
+from cimgen_qt.core.generator import Generator, Request, SceneView
 from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.packing import pack_runs
@@ -21,10 +22,12 @@ from cimgen_qt.core.palette import Palette
 from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo
 from cimgen_qt.core.resample import nearest, shrink_or_grow
 from cimgen_qt.core.scope import Area, Scope
-from cimgen_qt.core.tiling import Lattice, Tile
+from cimgen_qt.core.tiling import MOST_PARTS, Lattice, Tile
 
 LARGEST_BLEND = 2048
 """Longer areas are blended in squares of this side, each with the margin that the blend looks at."""
+RIM = 1
+"""Pixels beside what is to be made at which a blend compares what was made with the photo."""
 _KEPT_BYTES = 256 * 1024 * 1024
 
 
@@ -147,19 +150,43 @@ class _Render:
     blend: BlendSettings
     made: int = 0
     _kept: OrderedDict[Window, Pixels] = field(default_factory=OrderedDict)
+    _parts: dict[Window, list[Tile]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.view = PristineView(self.snapshot, self.scope)
-        self.lattice = Lattice.of(self.generator.spec, self.snapshot.grid)
         self.blocks = [(area, block) for area in self.scope.areas for block in _blocks(area.window)]
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """Not to be asked for before the generator was prepared: its spec may say more then."""
+        return Lattice.of(self.generator.spec, self.snapshot.grid)
 
     def tiles(self, window: Window, area: Area) -> list[Tile]:
         """What has to be generated to fill `window` of `area`."""
         whole = self.lattice.whole(area.window, self.snapshot.grid)
         if whole is not None:
             return [whole]
-        found = self.lattice.tiles_under(window)
-        return [t for t in found if self.scope.wanted(t.inner.intersect(self.snapshot.grid.window)).any()]
+        return [part for tile in self.lattice.tiles_under(window) for part in self.parts(tile)]
+
+    def parts(self, tile: Tile) -> list[Tile]:
+        """A tile, or as much of it as the scope needs; the same for every area and block that it is asked for."""
+        if tile.inner not in self._parts:
+            self._parts[tile.inner] = self._cut(tile)
+        return self._parts[tile.inner]
+
+    def _cut(self, tile: Tile) -> list[Tile]:
+        whole = self.snapshot.grid.window
+        inner, seen = tile.inner.intersect(whole), tile.inner.padded(RIM).intersect(whole)
+        if not self.scope.wanted(inner).any():
+            return []
+        if not self.lattice.cuts:
+            return [tile]
+        wanted = self.scope.wanted(seen)
+        near = [area for area in self.scope.areas if area.window.intersect(seen)]
+        each = len(near) <= MOST_PARTS
+        masks = (self.scope.area_mask(area, seen) & wanted for area in near) if each else iter((wanted,))
+        boxes = (_box(mask).shifted(seen.row, seen.col) for mask in masks if mask.any())
+        return self.lattice.cut(tile, [needed for box in boxes if (needed := box.padded(RIM).intersect(inner))])
 
     def patch(self, area: Area, block: Window) -> Job[Patch]:
         grid = self.snapshot.grid
@@ -183,7 +210,7 @@ class _Render:
         """Pixels of `tile.outer` at the resolution of the scene; a tile that two blocks share is made once."""
         if tile.outer in self._kept:
             return self._kept[tile.outer]
-        request = _request(self.view, tile, self.seed, self.generator.spec.metres_per_pixel)
+        request = request_for(self.view, tile, self.seed, self.generator.spec.metres_per_pixel)
         (pixels,) = yield from self.generator.generate([request])
         if pixels.shape != request.photo.shape or pixels.dtype != request.photo.dtype:
             raise ModelError(
@@ -249,7 +276,7 @@ def _counted(job: Job[Patch], number: int, total: int) -> Job[Patch]:
         yield Progress(number * grain + int(part.fraction * grain), total * grain, part.text or "generating")
 
 
-def _request(view: PristineView, tile: Tile, seed: int, metres: float | None) -> Request:
+def request_for(view: SceneView, tile: Tile, seed: int, metres: float | None) -> Request:
     """Read and pad what the generator is to see; over the edge of the grid the picture is mirrored."""
     grid = view.grid
     inside = tile.outer.intersect(grid.window)
@@ -273,6 +300,13 @@ def _padded(array: NDArray[Any], pad: tuple[tuple[int, int], tuple[int, int]]) -
     return np.pad(array, widths, mode="symmetric")
 
 
+def _box(mask: Mask) -> Window:
+    """The smallest window round the True pixels of a mask that has some."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    row, col = int(rows[0]), int(cols[0])
+    return Window(row, col, int(rows[-1]) + 1 - row, int(cols[-1]) + 1 - col)
+
+
 def _blocks(window: Window) -> Iterator[Window]:
     if max(window.shape) <= 2 * LARGEST_BLEND:
         yield window
@@ -293,6 +327,7 @@ def _model_facts(generator: Generator) -> dict[str, Any]:
         "source": spec.source,
         "device": spec.device,
         "device_note": spec.device_note,
+        "statistics": spec.statistics,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cimgen_qt.core.generator import GeneratorSpec
@@ -11,6 +11,9 @@ from cimgen_qt.core.grid import Grid, Window
 
 SAME_RESOLUTION = 0.02
 """A model whose ground resolution is as near as this to the scene's is fed without resampling."""
+
+MOST_PARTS = 24
+"""Of more parts in one tile only their common window is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,32 @@ class Lattice:
             for col in range(window.col // cols, -(-window.right // cols)):
                 yield self._tile(Window(row * rows, col * cols, rows, cols))
 
+    @property
+    def cuts(self) -> bool:
+        """Whether a tile may be cut: a resampled one may not, for its pixels depend on where it begins."""
+        return self.spec.exact and self.spec.tile > 0 and self.scale == (1.0, 1.0)
+
+    def cut(self, tile: Tile, needed: Sequence[Window]) -> list[Tile]:
+        """Smaller tiles, in whole strides, that together hold `needed` parts of `tile.inner`; never more to feed.
+
+        Aligned and with the whole halo, they hold the same pixels as the tile itself. Parts that are cheaper to make
+        together than one by one are joined.
+        """
+        if not self.cuts or not needed:
+            return [tile]
+        inner = _joined([self._aligned(window) for window in needed], 2 * self._halo)
+        made = [self._tile(window) for window in inner]
+        return made if sum(part.outer.area for part in made) < tile.outer.area else [tile]
+
+    def plain(self, window: Window) -> Tile:
+        """`window` without a margin."""
+        return Tile(window, window, *self._measure(window))
+
+    def _aligned(self, window: Window) -> Window:
+        stride = self.spec.stride
+        row, col = window.row // stride * stride, window.col // stride * stride
+        return Window(row, col, -(-window.bottom // stride) * stride - row, -(-window.right // stride) * stride - col)
+
     def whole(self, window: Window, grid: Grid) -> Tile | None:
         """One tile for all of `window`, for a generator that takes areas whole; None if it is too large for that."""
         if self.spec.tile:
@@ -93,3 +122,32 @@ class Lattice:
         stride = self.spec.stride
         height, width = (round(n * s / stride) * stride for n, s in zip(outer.shape, self.scale, strict=True))
         return max(stride, height), max(stride, width)
+
+
+def _joined(windows: list[Window], margin: int) -> list[Window]:
+    """Join two windows as long as that costs less than both alone, each with half the `margin` on every side."""
+    windows = sorted(set(windows))
+    pairs = [(a, b) for a in range(len(windows)) for b in range(a)] if len(windows) <= MOST_PARTS else []
+    if not pairs:
+        return windows if len(windows) == 1 else [_union(windows)]
+    gains = [
+        _cost(windows[a], margin) + _cost(windows[b], margin) - _cost(windows[a].union(windows[b]), margin)
+        for a, b in pairs
+    ]
+    best = max(range(len(pairs)), key=gains.__getitem__)
+    if gains[best] < 0:
+        return windows
+    a, b = pairs[best]
+    rest = [window for number, window in enumerate(windows) if number not in (a, b)]
+    return _joined([*rest, windows[a].union(windows[b])], margin)
+
+
+def _cost(window: Window, margin: int) -> int:
+    return (window.height + margin) * (window.width + margin)
+
+
+def _union(windows: Sequence[Window]) -> Window:
+    whole = windows[0]
+    for window in windows[1:]:
+        whole = whole.union(window)
+    return whole

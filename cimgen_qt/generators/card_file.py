@@ -117,6 +117,7 @@ def _class(table: Table) -> CardClass:
         table.whole("index", 0, 0, LARGEST_INDEX, True),
         table.text("name", True),
         table.take("aliases", (), check.texts, "a list of texts"),
+        table.optional("colour", check.colour, "three whole numbers from 0 to 255"),
     )
     table.close()
     return made
@@ -147,6 +148,16 @@ def _output(table: Table) -> CardOutput:
     )
     table.close()
     return made
+
+
+def _colour_faults(card: ModelCard, group: CardInput) -> list[str]:
+    plain = [c.name for c in card.classes if c.colour is None]
+    found = [f" is labels-colour, and {', '.join(plain)} has no colour"] if plain else []
+    if not card.unknown:
+        found.append(" is labels-colour, so `unknown` has to name the class of unlabelled ground")
+    if group.channels != 3:
+        found.append(".channels has to be 3 for labels-colour")
+    return found
 
 
 def _network(table: Table, inputs: tuple[CardInput, ...], output: CardOutput | None) -> Architecture:
@@ -210,6 +221,8 @@ def _input_faults(card: ModelCard, group: CardInput) -> list[str]:
             found.append(f".channels is {group.channels}, but there is a class of index {highest}")
     elif group.group == "labels-index" and not card.unknown:
         found.append(" is labels-index, so `unknown` has to name the class of unlabelled ground")
+    if group.group == "labels-colour":
+        found += _colour_faults(card, group)
     if group.group in ("labels-index", "edges", "mask") and group.channels != 1:
         found.append(f".channels has to be 1 for {group.group}")
     if group.group in ("photo", "masked-photo"):
@@ -237,7 +250,7 @@ def card_text(card: ModelCard) -> str:
     plain |= {"statistics": "" if card.statistics == "scene" else card.statistics}
     parts = [_lines("", plain)]
     parts += [_lines("[[data]]", {"file": d.file, "sha256": d.sha256}) for d in card.data]
-    parts += [_lines("[[classes]]", {"index": c.index, "name": c.name, "aliases": c.aliases}) for c in card.classes]
+    parts += [_lines("[[classes]]", {k: getattr(c, k) for k in CardClass.__slots__}) for c in card.classes]
     parts += [_lines("[[inputs]]", {k: getattr(i, k) for k in CardInput.__slots__}) for i in card.inputs]
     if card.output is not None:
         parts.append(_lines("[output]", {k: getattr(card.output, k) for k in CardOutput.__slots__}))

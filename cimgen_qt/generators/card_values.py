@@ -119,6 +119,12 @@ def divisors(value: object) -> tuple[float, ...] | None:
     return found if found is not None and all(v > 0 for v in found) else None
 
 
+def colour(value: object) -> tuple[int, int, int] | None:
+    if isinstance(value, list) and len(value) == 3 and all(_is_whole(v) and 0 <= v <= 255 for v in value):
+        return (value[0], value[1], value[2])
+    return None
+
+
 def texts(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value):
         return tuple(value)

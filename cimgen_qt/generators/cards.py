@@ -11,7 +11,7 @@ from cimgen_qt.networks.architecture import PAINTERS, Architecture
 FORMAT = 1
 """Of card files; a newer one is refused."""
 KINDS = ("map-to-image", "image-to-map", "image-to-image", "detection", "regression", "other")
-GROUPS = ("labels-onehot", "labels-index", "edges", "photo", "masked-photo", "mask", "noise")
+GROUPS = ("labels-onehot", "labels-index", "labels-colour", "edges", "photo", "masked-photo", "mask", "noise")
 LAYOUTS = ("nchw", "nhwc")
 PADDINGS = ("reflect", "edge")
 TENSORS = ("float32", "float16", "uint8", "int32", "int64")
@@ -39,14 +39,16 @@ class CardClass:
     index: int
     name: str
     aliases: tuple[str, ...] = ()
+    colour: tuple[int, int, int] | None = None
+    """Red, green and blue (0-255) of the class in maps that the network was trained with, for `labels-colour`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardInput:
     """One group of channels. Groups of the same `graph` input are stacked in the order of the card.
 
-    One-hot labels, edges and the mask are 0 or 1, a photo goes from 0 (darkest) to 1; such a u is fed as
-    ((low + u * (high - low)) - mean) / std * scale, where (low, high) is `range`. Class indices and noise (standard
+    One-hot labels, edges and the mask are 0 or 1, a photo and a coloured map go from 0 (darkest) to 1; such a u is fed
+    as ((low + u * (high - low)) - mean) / std * scale, where (low, high) is `range`. Class indices and noise (standard
     normal) go without `range`. `mean` and `std` hold one number, or one a channel.
     """
 
@@ -135,7 +137,7 @@ class ModelCard:
     @property
     def takes_labels(self) -> bool:
         """Whether the painted classes reach the network."""
-        return any(group.group in ("labels-onehot", "labels-index", "edges") for group in self.inputs)
+        return any(group.group in ("labels-onehot", "labels-index", "labels-colour", "edges") for group in self.inputs)
 
     @property
     def unfit(self) -> str:

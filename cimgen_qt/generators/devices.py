@@ -338,7 +338,8 @@ def first_line(error: BaseException) -> str:
     """What a message that may be long says first, the places in C++ code that OpenVINO begins with left out."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
-    return (said or lines or [type(error).__name__])[0][:300]
+    first, *more = said or lines or [type(error).__name__]
+    return (f"{first} {more[0]}" if first.endswith(":") and more else first)[:300]
 
 
 def survey() -> list[dict[str, str]]:

@@ -83,6 +83,16 @@ def one_hot(indices: Indices, channels: int) -> NDArray[np.bool_]:
     return made
 
 
+def coloured(indices: Indices, card: ModelCard) -> NDArray[np.float32]:
+    """(3, height, width), 0 to 1: the map as a picture in the colours of the card, black where it names none."""
+    table = np.zeros((max(c.index for c in card.classes) + 2, 3), np.float32)  # the last row is that of NOWHERE, -1
+    for known in card.classes:
+        if known.colour is not None:
+            table[known.index] = np.array(known.colour, np.float32) / 255
+    made: NDArray[np.float32] = np.moveaxis(table[indices], 2, 0)
+    return made
+
+
 def edges(indices: Indices) -> Mask:
     """True where a pixel differs from one of its four neighbours: the boundary map of pix2pixHD (Wang et al. 2018)."""
     made = np.zeros(indices.shape, np.bool_)
@@ -177,6 +187,8 @@ class Encoder:
                 return normalised(one_hot(indices, group.channels), group)
             case "labels-index":
                 return normalised(indices[None], group, spread=False)
+            case "labels-colour":
+                return normalised(coloured(indices, self.card), group)
             case "edges":
                 return normalised(edges(indices)[None], group)
             case "mask":

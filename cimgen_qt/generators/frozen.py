@@ -40,67 +40,55 @@ class _Layer:
     """Of group normalisation; None: every channel by itself."""
 
 
-@dataclass(frozen=True)
 class Freezer:
-    """`measuring` is the model with outputs `taps` beside its own: run once, they give what `freeze` needs."""
+    """Changes the onnx.ModelProto that it is given; good for one scene."""
 
-    measuring: bytes
-    taps: tuple[str, ...]
-    _parts: Parts
-    _layers: tuple[_Layer, ...]
-    _prefix: str
+    def __init__(self, model: Any) -> None:
+        self._model, self._parts = model, Parts(model)
+        self._layers = tuple(_layers(self._parts))
+        self._prefix = "frozen"
+        while any(name.startswith(self._prefix) for name in self._parts.names):
+            self._prefix += "_"
 
-    def freeze(self, statistics: Statistics) -> bytes:
-        """The model with those statistics as constants; all else stays."""
+    def is_able(self, batch: int) -> bool:
+        """False where nothing is to be frozen or some layer cannot be: one whose scale is computed, and a pooled value
+        in a network that takes more than one tile at a time."""
+        norms = [layer.node for layer in self._layers if layer.node.op_type in _NORMS]
+        pooled = len(norms) < len(self._layers)
+        known = all(_scales(self._parts, node) is not None for node in norms)
+        return bool(self._layers) and known and not (pooled and batch > 1)
+
+    def measuring(self) -> tuple[bytes, list[str]]:
+        """The model with outputs beside its own, and their names: run once, they give what `freeze` needs."""
         import onnx
 
-        made = onnx.ModelProto()
-        made.CopyFrom(self._parts.model)
+        graph, taps = self._model.graph, []
+        sizes = len(graph.node), len(graph.initializer), len(graph.output)
+        for number, layer in enumerate(self._layers):
+            nodes, names, constants = _taps(self._parts, layer, f"{self._prefix}{number}")
+            graph.node.extend(nodes)
+            graph.initializer.extend(constants)
+            taps += names
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in taps)
+        data: bytes = self._model.SerializeToString()
+        for added, size in zip((graph.node, graph.initializer, graph.output), sizes, strict=True):
+            del added[size:]
+        return data, taps
+
+    def freeze(self, statistics: Statistics) -> None:
+        """Put the statistics into the model as constants; all else stays."""
+        graph = self._model.graph
         replaced: dict[str, list[Any]] = {}
         for number, layer in enumerate(self._layers):
-            name = f"{self._prefix}{number}"
-            nodes, constants = _constants(self._parts, layer, name, statistics)
-            made.graph.initializer.extend(constants)
+            nodes, constants = _constants(self._parts, layer, f"{self._prefix}{number}", statistics)
+            graph.initializer.extend(constants)
             replaced[layer.target] = nodes
         kept: list[Any] = []
-        for node in made.graph.node:
+        for node in graph.node:
             kept += next((replaced[name] for name in node.output if name in replaced), [node])
-        kept = _needed(kept, [port.name for port in made.graph.output])
-        del made.graph.node[:]
-        made.graph.node.extend(kept)
-        data: bytes = made.SerializeToString()
-        return data
-
-
-def freezer(model: bytes, batch: int = 1) -> Freezer | None:
-    """None where the package onnx is missing, nothing is to be frozen, or some layer cannot be.
-
-    A layer whose scale is computed cannot; a pooled value only in a network that is fed one tile at a time (`batch`).
-    """
-    try:
-        import onnx
-    except ImportError:
-        return None
-    parsed = onnx.load_from_string(model)
-    parts = Parts(parsed)
-    layers = tuple(_layers(parts))
-    if not layers or (batch > 1 and any(layer.node.op_type in _POOLS for layer in layers)):
-        return None
-    if any(layer.node.op_type in _NORMS and _scales(parts, layer.node) is None for layer in layers):
-        return None
-    prefix = "frozen"
-    while any(name.startswith(prefix) for name in parts.names):
-        prefix += "_"
-    measuring = onnx.ModelProto()
-    measuring.CopyFrom(parsed)
-    taps: list[str] = []
-    for number, layer in enumerate(layers):
-        nodes, names, constants = _taps(parts, layer, f"{prefix}{number}")
-        measuring.graph.node.extend(nodes)
-        measuring.graph.initializer.extend(constants)
-        taps += names
-    measuring.graph.output.extend(onnx.ValueInfoProto(name=name) for name in taps)
-    return Freezer(measuring.SerializeToString(), tuple(taps), parts, layers, prefix)
+        kept = _needed(kept, [port.name for port in graph.output])
+        del graph.node[:]
+        graph.node.extend(kept)
 
 
 def _layers(parts: Parts) -> Iterator[_Layer]:
@@ -178,8 +166,7 @@ def _constants(parts: Parts, layer: _Layer, name: str, statistics: Statistics) -
         return [helper.make_node("Identity", [kept.name], [layer.target])], [kept]
     channels = int(statistics[f"{name}_size"][1])
     mean, variance = (statistics[f"{name}_{what}"][0] for what in ("mean", "variance"))
-    found = _scales(parts, layer.node)
-    assert found is not None  # `freezer` saw to it
+    found = _scales(parts, layer.node) or ()
     epsilon = parts.attribute(layer.node, "epsilon", 1e-5)
     scale, shift, middle, spread = (
         np.repeat(values.astype(np.float64).ravel(), channels // values.size) for values in (*found, mean, variance)

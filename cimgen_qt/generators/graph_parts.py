@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 SMALL = 64
-"""Elements of a constant that is worked out from others: pads, axes and scales, never weights."""
+"""Elements of a constant that may be repeated to make another: pads, axes and scales, never weights."""
+_FAULTS = (ValueError, TypeError, IndexError, KeyError, AttributeError, RuntimeError)
+"""What a node raises whose attributes or inputs make no sense, and a chain that is too long (RecursionError)."""
 _FOLDED = frozenset({"Concat", "Reshape", "Slice", "Transpose", "Cast", "ConstantOfShape", "Unsqueeze", "Squeeze"})
 
 
@@ -44,25 +48,25 @@ class Parts:
         found = [item for item in node.attribute if item.name == name]
         return onnx.helper.get_attribute_value(found[0]) if found else default
 
+    @cached_property
+    def _constants(self) -> set[str]:
+        found = {"", *self.stored}
+        for node in self.model.graph.node:  # makers come before users in a valid file
+            plain = node.domain in ("", "ai.onnx") and not any(a.HasField("g") for a in node.attribute)
+            if plain and all(name in found for name in node.input):
+                found.update(node.output)
+        return found
+
     def is_constant(self, name: str) -> bool:
         """True where the value does not depend on what is fed."""
-        pending, seen = [name], set()
-        while pending:
-            at = pending.pop()
-            if at in seen or not at or at in self.stored:
-                continue
-            seen.add(at)
-            node = self.producers.get(at)
-            if node is None or node.domain not in ("", "ai.onnx") or any(a.HasField("g") for a in node.attribute):
-                return False
-            pending += node.input
-        return True
+        return name in self._constants
 
     def constant(self, name: str) -> NDArray[Any] | None:
         """The value itself where it is a weight, or small and worked out from constants; else None."""
         if name not in self._known:
             self._known[name] = None  # a graph with a circle ends here
-            self._known[name] = self._worked_out(name)
+            with contextlib.suppress(*_FAULTS):
+                self._known[name] = self._worked_out(name)
         return self._known[name]
 
     def _worked_out(self, name: str) -> NDArray[Any] | None:
@@ -83,12 +87,15 @@ class Parts:
             return None
         if node.op_type in ("Identity", "Cast"):
             first = values[node.input[0]]
-            cast = node.op_type == "Cast"
-            to = onnx.helper.tensor_dtype_to_np_dtype(self.attribute(node, "to")) if cast else first.dtype
-            return first.astype(to)
-        if node.op_type not in _FOLDED or any(value.size > SMALL for value in values.values()):
+            if node.op_type == "Identity":
+                return first
+            return first.astype(onnx.helper.tensor_dtype_to_np_dtype(int(self.attribute(node, "to"))))
+        if node.op_type not in _FOLDED:
+            return None
+        if node.op_type == "Concat" and any(value.size > SMALL for value in values.values()):
             return None
         if node.op_type == "ConstantOfShape" and not 0 <= int(np.prod(values[node.input[0]])) <= SMALL:
             return None
         evaluator = onnx.reference.ReferenceEvaluator(node, opsets={"": self.opset})
-        return np.asarray(evaluator.run(None, values)[0])
+        answers: Any = evaluator.run(None, values)
+        return np.asarray(answers[0])

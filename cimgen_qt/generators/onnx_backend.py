@@ -3,14 +3,15 @@
 A network whose every pixel depends on a bounded neighbourhood gives the same pixels from any tile that includes that
 neighbourhood (`halo`), if tiles begin at multiples of its `stride`; `Fit` and the lattice of `core.tiling` see to both.
 Instance normalisation and its kin break this: their statistics are those of the tile, so tiles differ where they meet.
-Such a network has to be exported with its statistics frozen; until then `prepare` warns.
+So `prepare` measures them once, on a typical window of the unedited scene, and keeps them (`frozen`); where it cannot,
+it warns.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from cimgen_qt.core.raster import Pixels
 from cimgen_qt.generators.adapters import unpack
 from cimgen_qt.generators.bands import find_bands, require_bands
 from cimgen_qt.generators.cards import CardOutput, ModelCard
-from cimgen_qt.generators.devices import Choice, explained, open_session
+from cimgen_qt.generators.devices import Choice, Opened, explained, open_session
 from cimgen_qt.generators.encode import Channels, ClassTable, Encoder, Fit, class_table, decode
+from cimgen_qt.generators.exactness import SAMPLE, Gauge, Network, stacked
 from cimgen_qt.generators.onnx_graph import Graph
+from cimgen_qt.generators.precision import Sample
 from cimgen_qt.generators.stretch import Stretch, stretch_for
 from cimgen_qt.generators.weights import Weights, fixed_size, load_weights, require_agreement
 
@@ -61,10 +64,10 @@ class Onnx:
             class_table(card, palette)
         weights = load_weights(card)
         require_agreement(card, weights.graph)
-        opened = open_session(_adapted(weights, adapter), choice or Choice())
-        self._runtime, self._session = opened.runtime, opened.session
+        self._choice = choice or Choice()
+        found = "" if adapter is None else hashlib.sha256(adapter).hexdigest()
+        self._network = Network(card, self._output.graph, replace(weights, model=_adapted(weights, adapter)), found)
         self._fixed = _fixed_size(card, weights.graph)
-        self._whole_tile = weights.graph.whole_tile_operators
         self._scene: _Scene | None = None
         self._spec = GeneratorSpec(
             name=card.name,
@@ -78,11 +81,14 @@ class Onnx:
             batch=card.batch,
             sha256=weights.sha256,
             trained=card.trained,
-            adapter="" if adapter is None else hashlib.sha256(adapter).hexdigest(),
+            adapter=found,
             source=str(card.path),
-            device=opened.device,
-            device_note=opened.note,
         )
+        self._use(open_session(self._network.model, self._choice))
+
+    def _use(self, opened: Opened) -> None:
+        self._runtime, self._session = opened.runtime, opened.session
+        self._spec = replace(self._spec, device=opened.device, device_note=opened.note)
 
     @property
     def spec(self) -> GeneratorSpec:
@@ -110,7 +116,25 @@ class Onnx:
         used = sorted({band for bands in seen for band in bands} | {band for band in made if band is not None})
         stretch = stretch_for(scene.info.dtype, self.card.dtype, self.card.levels, scene, used)
         self._scene = _Scene(Encoder(self.card, table, stretch, seen), made, stretch)
-        return tuple(_warnings(self.card, scene, table, made, stretch, self._whole_tile, self._spec.device_note))
+        yield Progress(0, 1, "preparing the network")
+        whole = self._settle(scene, self._scene)
+        return tuple(_warnings(self.card, scene, table, made, stretch, whole, self._spec.device_note))
+
+    def _settle(self, view: SceneView, scene: _Scene) -> Sequence[str]:
+        """Freeze what depends on whole tiles, choose the precision, and find out whether tiles may be cut.
+
+        Gives the operators that still look at whole tiles.
+        """
+        gauge = Gauge(view, self._spec, scene.encoder, self._fixed)
+        settled = self._network.settled(gauge, self._choice)
+        if settled.model is not None or self._choice.precision == "auto":
+            self._session = None  # a large network does not fit into memory twice
+            low, high = self._output.range
+            sample = Sample(gauge.feeds(SAMPLE)[0], self._output.graph, high - low)
+            self._use(open_session(settled.model or self._network.model, self._choice, sample))
+        exact = settled.exact and self._fixed == (None, None)
+        self._spec = replace(self._spec, exact=exact, statistics=settled.place)
+        return settled.whole_tile
 
     def generate(self, requests: Sequence[Request]) -> Job[list[Pixels]]:
         """As the protocol says; requests of one size go through the network together, `batch` at a time."""
@@ -134,9 +158,8 @@ class Onnx:
     def _pass(self, requests: Sequence[Request], fits: Sequence[Fit], scene: _Scene) -> list[Pixels]:
         """Once through the network."""
         feeds = [scene.encoder.feed(request, fit) for request, fit in zip(requests, fits, strict=True)]
-        stacked = {name: self._laid_out(np.stack([feed[name] for feed in feeds])) for name in feeds[0]}
         with explained(self._runtime, "run"):
-            (answer,) = self._session.run([self._output.graph], stacked)
+            (answer,) = self._session.run([self._output.graph], stacked(self.card, feeds))
         wanted = (len(requests), len(self._output.bands), fits[0].height, fits[0].width)
         cut = [
             fit.cut(picture, request.labels.shape)
@@ -146,9 +169,6 @@ class Onnx:
             decode(picture, self._output, scene.bands, scene.stretch, request.photo)
             for picture, request in zip(cut, requests, strict=True)
         ]
-
-    def _laid_out(self, batch: NDArray[Any]) -> NDArray[Any]:
-        return batch if self.card.layout == "nchw" else np.ascontiguousarray(np.moveaxis(batch, 1, 3))
 
     def _pictures(self, answer: NDArray[Any], wanted: tuple[int, int, int, int]) -> Sequence[Channels]:
         """The answer channels first, refused unless it has the shape that was asked for."""

@@ -2,13 +2,14 @@
 
 Their instance norms look at whole tiles, so tiles would differ where they meet. `prepare` therefore measures all
 statistics on one window of the unedited scene and keeps them (`networks.frozen`), unless the card wants those of each
-tile. Batch norms use what they learned.
+tile. Batch norms use what they learned, as pix2pix does with its option --eval.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,13 @@ from cimgen_qt.core.palette import Palette
 from cimgen_qt.core.raster import Pixels
 from cimgen_qt.generators.cards import ModelCard
 from cimgen_qt.generators.devices import Choice
-from cimgen_qt.generators.encode import Fit, class_table
-from cimgen_qt.generators.measuring import sample
-from cimgen_qt.generators.network import Batch, Feeding, generated, misfits, require_generator, spec_of
+from cimgen_qt.generators.encode import class_table
+from cimgen_qt.generators.exactness import Gauge
+from cimgen_qt.generators.feeding import Batch, Feeding, generated, misfits, require_generator, spec_of
+from cimgen_qt.generators.frozen import SIDE
 from cimgen_qt.generators.torch_devices import choose, exact, explained, torch_module
-from cimgen_qt.generators.weights import LARGEST_BYTES, require_file, require_hash
+from cimgen_qt.generators.weights import LARGEST_BYTES, outer_side, require_file, require_hash
 from cimgen_qt.networks.architecture import PAINTERS, Architecture
-
-LEAST_DATA = 0.5
-"""Share of the window measured that has to hold data, or the user is told."""
 
 
 class Torch:
@@ -90,7 +89,7 @@ class Torch:
         feeding = Feeding.of(self.card, scene)
         warnings = list(misfits(feeding, scene))
         yield Progress(1, 2, "measuring what the network sees")
-        warnings += self._measure(feeding, scene)
+        self._settle(feeding, scene)
         self._feeding = feeding
         warnings += self._seams()
         return tuple([*warnings, self._spec.device_note] if self._spec.device_note else warnings)
@@ -105,24 +104,32 @@ class Torch:
         self._module = None
         self._feeding = None
 
-    def _measure(self, feeding: Feeding, scene: SceneView) -> Iterator[str]:
+    def _settle(self, feeding: Feeding, scene: SceneView) -> None:
+        """Freeze what depends on whole tiles, and say whether tiles may be cut."""
         from cimgen_qt.networks.frozen import freeze, thaw
 
         thaw(self._module)
-        if not self._norms or self.card.statistics == "tile":
-            return
-        seen = sample(scene, self._spec)
-        fit = Fit.of(seen.request, self.card.stride)
-        with explained("run"), exact(self._torch):
-            freeze(self._module, self._tensor(feeding.feed([seen.request], [fit])))
-        if seen.share < LEAST_DATA:
-            yield f"{self.card.name} took its statistics from ground of which {1 - seen.share:.0%} holds no data"
+        place = ""
+        if self._norms and self.card.statistics == "scene":
+            gauge = Gauge(scene, self._spec, feeding.encoder, (None, None))
+            feeds, tile = gauge.feeds(min(SIDE, outer_side(self.card) or SIDE))
+            with explained("run"), exact(self._torch):
+                freeze(self._module, self._tensor(feeds))
+            row, col = tile.outer.row, tile.outer.col
+            place = f"row {row}, column {col}, {tile.outer.height} x {tile.outer.width} pixels"
+        settled = bool(place) or not self._norms
+        self._spec = replace(self._spec, exact=settled and not self._short, statistics=place)
+
+    @property
+    def _short(self) -> bool:
+        """Whether tiles see less around themselves than the network looks at."""
+        return -(-self.card.halo // self.card.stride) * self.card.stride < self._reach.halo
 
     def _seams(self) -> Iterator[str]:
         """Reasons why tiles may not agree where they meet."""
         if self._norms and self.card.statistics == "tile":
             yield f"{self.card.name} normalises each tile by itself: tiles may differ in tone"
-        elif self.card.tile and self.card.halo < self._reach.halo:
+        elif self.card.tile and self._short:
             yield (
                 f"{self.card.name} sees {self.card.halo} pixels round a tile and looks {self._reach.halo} far: "
                 "tiles may differ a little where they meet"

@@ -53,7 +53,8 @@ def choose(wanted: str) -> tuple[str, str]:
 @contextlib.contextmanager
 def exact(torch: Any) -> Iterator[None]:
     """Full float32 and a fixed choice of algorithms: the same pixels each time. No gradients."""
-    with torch.inference_mode(), torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+    fixed = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.inference_mode(), fixed:
         yield
 
 
@@ -62,7 +63,7 @@ def explained(doing: str) -> Iterator[None]:
     """Turn what PyTorch raises into ModelError; a lack of memory gets advice of its own."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         if isinstance(error, MemoryError) or _MEMORY.search(str(error)):
             raise ModelError(
                 f"the memory did not suffice: the model could not be {doing}",

@@ -20,7 +20,7 @@ from cimgen_qt.core.errors import ModelError
 STRIDE = 8
 """Windows begin at and measure multiples of this."""
 _INSIDE = 0.96
-"""Keeps colours off the ends of the range, where the inverse of tanh is not."""
+"""Colours are kept off the ends of the range, where the inverse of tanh is not."""
 NEAR, FAR = 11, 47
 """Sides of the squares in which colours of classes are averaged, in units of `STRIDE` pixels."""
 _FAR_WEIGHT = 0.05
@@ -85,7 +85,7 @@ class ContextGenerator(nn.Module):
             out = block(out, noise)
         for up in self.up:
             out = up(out, skips.pop(), guide, noise)
-        colour, sure = _INSIDE * colours[:, :3], colours[:, 3:]
+        colour, sure = (_INSIDE * colours[:, :3]).clamp(-_INSIDE, _INSIDE), colours[:, 3:]
         level = (torch.log(1 + colour) - torch.log(1 - colour)) * 0.5 * sure  # the inverse of tanh, as ONNX knows it
         return torch.tanh(self.out(functional.leaky_relu(out, 0.2)) + level)
 

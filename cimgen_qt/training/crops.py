@@ -13,8 +13,8 @@ from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.palette import UNLABELLED, Palette
 from cimgen_qt.core.raster import Labels, Pixels
+from cimgen_qt.datasets.holes import random_hole
 from cimgen_qt.training.batch import Batch, make_batch
-from cimgen_qt.training.holes import random_hole
 
 _SPOTS = 4000
 """Places a class that are remembered to draw crops round."""

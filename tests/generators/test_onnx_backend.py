@@ -97,7 +97,7 @@ def test_the_spec_repeats_the_card(tmp_path: Path) -> None:
     assert (spec.metres_per_pixel, spec.bands, spec.largest, spec.trained) == (0.3, 3, 512, True)
     assert spec.sha256 == card.sha256
     assert spec.source == str(card.path)
-    assert (spec.device, spec.device_note) == ("cpu", "")
+    assert (spec.device, spec.device_note) == ("cpu (ONNX Runtime fp32)", "")
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
@@ -267,11 +267,12 @@ def test_too_little_memory_says_what_to_change(tmp_path: Path) -> None:
     assert "smaller tile" in caught.value.hint
 
 
-def test_instance_normalisation_is_warned_of(tmp_path: Path) -> None:
-    ones = {"s": np.ones(3, np.float32), "b": np.zeros(3, np.float32)}
-    card = one_node(tmp_path, "InstanceNormalization", ["s", "b"], ones)
-    warnings = run_inline(Onnx(card, CPU).prepare(scene()))
-    assert any("InstanceNormalization" in w and "whole tiles" in w for w in warnings)
+def test_a_layer_that_cannot_be_frozen_is_warned_of(tmp_path: Path) -> None:
+    card = one_node(tmp_path, "MeanVarianceNormalization", [], {})
+    generator = Onnx(card, CPU)
+    warnings = run_inline(generator.prepare(scene()))
+    assert any("MeanVarianceNormalization" in w and "whole tiles" in w for w in warnings)
+    assert not generator.spec.exact
 
 
 def test_foreign_classes_are_warned_of_and_a_wholly_foreign_palette_is_refused(tmp_path: Path) -> None:

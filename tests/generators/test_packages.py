@@ -174,7 +174,7 @@ def test_cell_sizes_are_only_taken_where_their_unit_is_known(tmp_path: Path) -> 
         ({}, "image-to-map", "reads classes from a photo"),
         ({"ModelType": "ObjectDetection"}, "detection", "finds objects"),
         ({"ModelType": "CycleGAN", "ModelFile": "a.pth"}, "image-to-image", "turns one picture into another"),
-        ({"ModelType": "Pix2PixHD", "label_nc": 6, "ModelFile": "a.pth"}, "map-to-image", "does not say how its inputs"),
+        ({"ModelType": "Pix2PixHD", "label_nc": 6, "ModelFile": "a.pth"}, "map-to-image", "how its inputs"),
         ({"ModelType": "Pix2PixHD", "label_nc": 6}, "map-to-image", "does not say how its inputs"),
         ({"ModelType": None}, "other", "does something"),
     ],

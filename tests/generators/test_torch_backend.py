@@ -25,12 +25,12 @@ from cimgen_qt.generators.cards import CardInput, CardOutput
 from cimgen_qt.generators.devices import Choice
 from cimgen_qt.generators.encode import edges, one_hot
 from cimgen_qt.generators.torch_backend import Torch
-from cimgen_qt.generators.torch_devices import choose
+from cimgen_qt.generators.torch_devices import choose, exact
 from cimgen_qt.networks.architecture import Architecture
 from cimgen_qt.networks.build import build
+from tests.generators.checkpoint_nets import RGB, SMALL, contrasting, torch_card
 from tests.generators.nets import COLOURS
 from tests.generators.scenes import MemoryScene
-from tests.generators.torch_nets import RGB, SMALL, contrasting, torch_card
 from tests.rasters import MemoryReader, noise, project_over
 
 SIDE = 256
@@ -98,6 +98,18 @@ def test_overlapping_tiles_differ_where_each_is_normalised_by_itself(tmp_path: P
     assert prepared(generator, ground) == ("small normalises each tile by itself: tiles may differ in tone",)
     common, other = overlap(generator, ground)
     assert not np.array_equal(common, other)
+
+
+def test_the_spec_tells_where_statistics_come_from_and_that_tiles_may_be_cut(tmp_path: Path) -> None:
+    generator = Torch(torch_card(tmp_path), Choice("cpu"))
+    assert (generator.spec.exact, generator.spec.statistics) == (False, "")
+    prepared(generator, scene())
+    assert generator.spec.exact
+    assert "112 x 112 pixels" in generator.spec.statistics
+    for changes in ({"statistics": "tile"}, {"halo": 8}):
+        generator = Torch(torch_card(tmp_path, **changes), Choice("cpu"))
+        prepared(generator, scene())
+        assert not generator.spec.exact
 
 
 def test_statistics_are_those_of_the_unedited_scene(tmp_path: Path) -> None:
@@ -228,14 +240,6 @@ def test_a_palette_without_a_known_class_is_refused(tmp_path: Path) -> None:
         Torch(torch_card(tmp_path), Choice("cpu"), lava)
 
 
-def test_scenes_without_data_are_told(tmp_path: Path) -> None:
-    ground = scene()
-    ground.valid = np.zeros((SIDE, SIDE), bool)
-    ground.valid[100:140, 100:140] = True
-    generator = Torch(torch_card(tmp_path), Choice("cpu"))
-    assert any("holds no data" in warning for warning in prepared(generator, ground))
-
-
 def test_nothing_is_made_before_a_scene_is_prepared_or_after_closing(tmp_path: Path) -> None:
     generator = Torch(torch_card(tmp_path), Choice("cpu"))
     with pytest.raises(ModelError, match="not prepared"):
@@ -258,3 +262,12 @@ def test_devices_that_are_not_there_fall_back_and_tell(wanted: str) -> None:
 def test_words_that_are_no_device_are_refused(wanted: str) -> None:
     with pytest.raises(ModelError, match="there is no device"):
         choose(wanted)
+
+
+def test_switches_of_pytorch_are_as_before_after_a_run() -> None:
+    switches = torch.backends.cudnn
+    before = (switches.enabled, switches.benchmark, switches.deterministic, torch.is_grad_enabled())
+    with exact(torch):
+        assert (switches.enabled, switches.benchmark, switches.deterministic) == (True, False, True)
+        assert not torch.is_grad_enabled()
+    assert (switches.enabled, switches.benchmark, switches.deterministic, torch.is_grad_enabled()) == before

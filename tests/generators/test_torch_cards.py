@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,8 @@ import pytest
 from cimgen_qt.core.errors import ModelError
 from cimgen_qt.generators.card_file import card_text, load_card, parse_card
 from cimgen_qt.networks.architecture import Architecture
+from tests.generators.checkpoint_nets import SMALL, torch_card
 from tests.generators.nets import colour_card
-from tests.generators.torch_nets import SMALL, torch_card
 
 FULL = Architecture("local", 4, 3, 2, 3, 1, "batch", False, True, 2, 1)
 
@@ -62,3 +64,11 @@ def test_an_onnx_card_names_no_network(tmp_path: Path) -> None:
     card.path.write_text(card_text(card) + '\n[network]\nkind = "resnet"\ndown = 0\n', "utf-8")
     with pytest.raises(ModelError, match=r"network says what net\.onnx itself says"):
         load_card(card.path)
+
+
+def test_cards_and_the_backend_itself_load_no_torch() -> None:
+    code = (
+        "import sys, cimgen_qt.generators.card_file, cimgen_qt.generators.torch_backend; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -163,3 +163,11 @@ def test_feature_encoder_gives_every_pixel_of_an_instance_its_mean() -> None:
             inside = instances[picture] == name
             wanted = plain[picture][:, inside].mean(1, keepdim=True).expand(-1, int(inside.sum()))
             torch.testing.assert_close(pooled[picture][:, inside], wanted)
+
+
+def test_maps_smaller_than_two_strides_are_refused() -> None:
+    """Features of one pixel have no variance and no rim to mirror."""
+    module = ResnetGenerator(3, 3, 1, 4, 1)
+    assert module(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
+    with pytest.raises((RuntimeError, ValueError), match=r"[Pp]adding|spatial"):
+        module(torch.zeros(1, 3, 16, 16))

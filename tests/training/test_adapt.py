@@ -32,6 +32,7 @@ from cimgen_qt.tasks import (
     run_render,
     run_replay,
 )
+from cimgen_qt.training.batch import make_batch
 from tests.training.small import CLASSES, make_dataset, picture, write_config
 
 SIDE = 544
@@ -144,7 +145,12 @@ def test_what_cannot_be_done_is_told(request_: dict, said: str, project: Path) -
 def test_low_rank_changes_begin_at_nothing_and_merge_exactly() -> None:
     torch.manual_seed(1)
     network = ContextGenerator(ContextShape(3, (8, 8, 16, 16), (1, 2), 8)).eval()
-    x = torch.randn(1, 9, 64, 64)
+    photo, labels = picture(1)
+    mask = torch.zeros(1, 64, 64, dtype=torch.bool)
+    mask[:, 20:40, 10:50] = True
+    shown = torch.from_numpy(photo.transpose(2, 0, 1).copy())[None]
+    batch = make_batch(shown, torch.from_numpy(labels.astype(np.int64))[None] - 1, mask, torch.randn(1, 1, 64, 64), 3)
+    x = batch.context
     before = network(x)
     plain = {name: value.clone() for name, value in network.state_dict().items()}
     lowered = lower(network, 2, ("trunk.", "up."))

@@ -16,6 +16,7 @@ from cimgen_qt.core.raster import Pixels
 from cimgen_qt.generators.bands import find_bands, require_bands
 from cimgen_qt.generators.cards import CardOutput, ModelCard
 from cimgen_qt.generators.encode import Channels, ClassTable, Encoder, Fit, class_table, decode
+from cimgen_qt.generators.exactness import stacked
 from cimgen_qt.generators.stretch import Stretch, stretch_for
 
 Batch = Mapping[str, NDArray[Any]]
@@ -53,7 +54,7 @@ class Feeding:
     def feed(self, requests: Sequence[Request], fits: Sequence[Fit]) -> Batch:
         """Requests of one size, stacked."""
         feeds = [self.encoder.feed(request, fit) for request, fit in zip(requests, fits, strict=True)]
-        return {name: self._laid_out(np.stack([feed[name] for feed in feeds])) for name in feeds[0]}
+        return stacked(self.card, feeds)
 
     def understood(self, answer: NDArray[Any], requests: Sequence[Request], fits: Sequence[Fit]) -> list[Pixels]:
         """Pixels of the photo for each request."""
@@ -62,9 +63,6 @@ class Feeding:
             decode(fit.cut(picture, request.labels.shape), self.output, self.bands, self.stretch, request.photo)
             for picture, fit, request in zip(pictures, fits, requests, strict=True)
         ]
-
-    def _laid_out(self, batch: NDArray[Any]) -> NDArray[Any]:
-        return batch if self.card.layout == "nchw" else np.ascontiguousarray(np.moveaxis(batch, 1, 3))
 
     def _pictures(self, answer: NDArray[Any], wanted: tuple[int, int, int, int]) -> Sequence[Channels]:
         """The answer channels first, refused unless it has the shape that was asked for."""

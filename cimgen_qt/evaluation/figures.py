@@ -1,0 +1,167 @@
+"""Figures of filled holes, with what they were taken on and how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimgen_qt.core.raster import Pixels
+from cimgen_qt.evaluation.distances import Features, kernel, sliced
+from cimgen_qt.evaluation.features import NAME, EffNetFeatures
+from cimgen_qt.evaluation.held_out import Case, Filled
+from cimgen_qt.evaluation.patches import cut, places_inside, places_outside
+from cimgen_qt.evaluation.seam import jump_ratio, ring_gap
+from cimgen_qt.evaluation.structure import ssim
+
+REPLICATES = 200
+NEAR_ONE = 0.15
+FEW = 200
+"""Below so many patches a distance of distributions says little."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`low` and `high`: 95 % of bootstrap replicates that draw tiles, not patches; None where there is one tile."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one way on one group of tiles. Lower is better but for `ssim`; `jump` is best at 1."""
+
+    way: str
+    group: str
+    edits: int
+    jump: Figure
+    jump_near_one: Figure
+    ring: Figure
+    colour: Figure
+    perceptual: Figure
+    sliced_excess: Figure
+    kernel_excess: Figure
+    raw_ssim: Figure | None = None
+    raw_kernel: Figure | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Real:
+    """Features of the photo: inside the holes, and elsewhere in the same tiles."""
+
+    inside: list[Features]
+    elsewhere: list[Features]
+    patches: list[Pixels]
+
+    @classmethod
+    def of(cls, cases: Sequence[Case], eye: EffNetFeatures) -> Real:
+        inside = [eye(cut(c.ground.photo, places_inside(c.hole))) for c in cases]
+        patches = [cut(c.ground.photo, places_outside(c.hole)) for c in cases]
+        return cls(inside, [eye(p) for p in patches], patches)
+
+
+def figures_of(
+    way: str, group: str, cases: Sequence[Case], filled: Sequence[Filled], real: Real, eye: EffNetFeatures
+) -> Figures:
+    """Every figure of a way; lists go along the cases."""
+    made = [eye(cut(f.picture, places_inside(c.hole))) for c, f in zip(cases, filled, strict=True)]
+    jumps = np.array([jump_ratio(f.picture, c.hole) for c, f in zip(cases, filled, strict=True)])
+    rings = np.array(
+        [ring_gap(f.picture, c.hole) - ring_gap(c.ground.photo, c.hole) for c, f in zip(cases, filled, strict=True)]
+    )
+    colours = np.array([_colour(c, f.picture) for c, f in zip(cases, filled, strict=True)])
+    gaps = np.array([eye.gap(c.ground.photo, f.picture) / c.hole.mean() for c, f in zip(cases, filled, strict=True)])
+    tiles = np.array([c.tile for c in cases])
+    count = sum(map(len, made))
+
+    def distance(measure: Callable[[Features, Features], float]) -> Callable[[NDArray[np.int64]], float]:
+        def of(picked: NDArray[np.int64]) -> float:
+            there = [np.concatenate([part[int(n)] for n in picked]) for part in (made, real.inside, real.elsewhere)]
+            return measure(there[0], there[2]) - measure(there[1], there[2])
+
+        return of
+
+    raw_ssim = raw_kernel = None
+    if all(f.raw is not None for f in filled):
+        raws = [cut(f.raw, places_outside(c.hole)) for c, f in zip(cases, filled, strict=True) if f.raw is not None]
+        alike = [ssim(r, p) if len(r) else np.empty(0) for r, p in zip(raws, real.patches, strict=True)]
+        raw_ssim = _figure(
+            tiles,
+            lambda picked: float(np.concatenate([alike[int(n)] for n in picked]).mean()),
+            len(np.concatenate(alike)),
+        )
+        features = [eye(r) for r in raws]
+        raw_kernel = Figure(
+            kernel(np.concatenate(features), np.concatenate(real.elsewhere)).mean, count=sum(map(len, raws))
+        )
+    notes = (f"{count} patches are few for distances of distributions",) if count < FEW else ()
+    return Figures(
+        way, group, len(cases),
+        _figure(tiles, lambda picked: float(np.nanmean(jumps[picked]))),
+        _figure(tiles, lambda picked: float(np.nanmean(np.abs(jumps[picked] - 1) <= NEAR_ONE))),
+        _figure(tiles, lambda picked: float(np.nanmean(rings[picked]))),
+        _figure(tiles, lambda picked: float(colours[picked].mean())),
+        _figure(tiles, lambda picked: float(gaps[picked].mean())),
+        _figure(tiles, distance(sliced), count),
+        _figure(tiles, distance(lambda a, b: kernel(a, b).mean), count, 0),
+        raw_ssim, raw_kernel, notes,
+    )  # fmt: skip
+
+
+def _colour(case: Case, picture: Pixels) -> float:
+    """Mean absolute difference in the hole of colours averaged over 8 x 8 pixels, in levels."""
+    off = (picture.astype(np.float64) - case.ground.photo) * case.hole[..., None]
+    height, width = (size // 8 * 8 for size in case.hole.shape)
+    blocks = off[:height, :width].reshape(height // 8, 8, width // 8, 8, -1).mean((1, 3))
+    cover = case.hole[:height, :width].mean()
+    return float(np.abs(blocks).mean() / cover)
+
+
+def _figure(
+    tiles: NDArray[np.str_], measure: Callable[[NDArray[np.int64]], float], count: int = 0, replicates: int = REPLICATES
+) -> Figure:
+    everything = np.arange(len(tiles))
+    value = measure(everything)
+    names = np.unique(tiles)
+    if len(names) < 2 or not replicates:
+        return Figure(value, count=count or len(tiles))
+    rng = np.random.default_rng(5)
+    groups = [np.flatnonzero(tiles == name) for name in names]
+    found = [
+        measure(np.concatenate([groups[int(n)] for n in rng.integers(len(groups), size=len(groups))]))
+        for _ in range(replicates)
+    ]
+    low, high = np.nanpercentile(found, [2.5, 97.5])
+    return Figure(value, float(low), float(high), count or len(tiles))
+
+
+def table(rows: Sequence[Figures]) -> str:
+    """Markdown for people."""
+    head = ("way", "tiles", "edits", "sliced W2 excess", "KID excess x1000", "perceptual", "colour", "jump (1 is best)",
+            "within 0.15", "ring gap", "raw SSIM", "raw KID x1000")  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in rows:
+        cells = [row.way, row.group, str(row.edits), _said(row.sliced_excess, 1), _said(row.kernel_excess, 2, 1000),
+                 _said(row.perceptual, 3), _said(row.colour, 1), _said(row.jump, 2), _said(row.jump_near_one, 2),
+                 _said(row.ring, 2), _said(row.raw_ssim, 3), _said(row.raw_kernel, 2, 1000)]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + f"\n\nFeatures: {NAME}. In brackets: 95 % of bootstrap replicates by tile.\n"
+
+
+def _said(figure: Figure | None, digits: int, factor: float = 1.0) -> str:
+    if figure is None:
+        return "-"
+    text = f"{figure.value * factor:.{digits}f}"
+    if figure.low is None or figure.high is None:
+        return text
+    return f"{text} ({figure.low * factor:.{digits}f}-{figure.high * factor:.{digits}f})"
