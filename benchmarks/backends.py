@@ -57,9 +57,8 @@ def _frozen(model: bytes, feeds: Feeds) -> bytes:
     import onnx
 
     freezer = Freezer(parsed := onnx.load_from_string(model))
-    measuring, taps = freezer.measuring()
-    found = open_session(measuring, Choice("cpu")).session.run(taps, dict(feeds))
-    freezer.freeze(dict(zip(taps, found, strict=True)))
+    found = open_session(freezer.measuring(), Choice("cpu")).session.run(freezer.taps, dict(feeds))
+    freezer.freeze(dict(zip(freezer.taps, found, strict=True)))
     made: bytes = parsed.SerializeToString()
     return made
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cimgen_qt import learning
@@ -18,6 +19,7 @@ from cimgen_qt.core.fingerprint import fingerprint
 from cimgen_qt.core.generator import Generator
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.palette import DEFAULT_PALETTE
+from cimgen_qt.core.palette_io import to_toml
 from cimgen_qt.core.project import Project
 from cimgen_qt.core.render import Rendered, render
 from cimgen_qt.core.replay import replay
@@ -27,12 +29,15 @@ from cimgen_qt.core.sidecar import read_sidecar
 from cimgen_qt.core.verification import report as verification_report
 from cimgen_qt.core.verification import verify
 from cimgen_qt.generators import open_generator
+from cimgen_qt.generators.catalog import DEFAULT_SEGMENTER
 from cimgen_qt.opening import RELINK, open_project, snapshot_of, source_of
 from cimgen_qt.raster.delivery import open_composite, open_delivered, open_delivery
 from cimgen_qt.raster.maps import MapOptions, open_map
 from cimgen_qt.raster.palettes import open_palette
 from cimgen_qt.raster.rasterio_io import open_raster
 from cimgen_qt.raster.shapes_in import read_polygons
+from cimgen_qt.segmentation.job import segment
+from cimgen_qt.segmentation.request import SegmentRequest
 
 PROFILES = ("same", "cog", "patch")
 
@@ -65,6 +70,17 @@ class MapRequest:
 
     project: str
     map: MapSourceRequest
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMapRequest:
+    """Read the classes from the photo of `project` with a model, and make them its map."""
+
+    project: str
+    model: str = ""
+    """Empty: the shipped segmenter."""
+    device: str = "auto"
     edited: bool = False
 
 
@@ -156,11 +172,33 @@ def run_map(request: MapRequest) -> Job[dict[str, Any]]:
         return (yield from _import(opened.scene, request.map, request.edited))
 
 
-def _import(scene: Scene, source: MapSourceRequest, edited: bool) -> Job[dict[str, Any]]:
+def run_segment(request: SegmentRequest) -> Job[dict[str, Any]]:
+    """Read the classes of an image into a class raster on its grid."""
+    return (yield from segment(replace(request, model=request.model or DEFAULT_SEGMENTER)))
+
+
+def run_read_map(request: ReadMapRequest) -> Job[dict[str, Any]]:
+    """As `run_segment`, and take what comes of it into the project as its map, as one act."""
+    with open_project(Path(request.project)) as opened, TemporaryDirectory(prefix="cimgen-") as folder:
+        palette, target = Path(folder) / "palette.toml", Path(folder) / "map.tif"
+        palette.write_text(to_toml(opened.project.palette), "utf-8")
+        asked = SegmentRequest(
+            opened.reader.info.path, str(target), request.model or DEFAULT_SEGMENTER, str(palette), request.device
+        )
+        facts = yield from segment(asked)
+        told = {"model": facts["model"], "sha256": facts["sha256"]}
+        report = yield from _import(opened.scene, MapSourceRequest(str(target)), request.edited, told)
+        return report | {key: facts[key] for key in ("model", "notes", "mean_confidence")}
+
+
+def _import(
+    scene: Scene, source: MapSourceRequest, edited: bool, more: Mapping[str, Any] | None = None
+) -> Job[dict[str, Any]]:
     table = None if source.table is None else Path(source.table)
     options = MapOptions(source.field, source.class_name, table, source.layer, source.tolerance)
     with open_map(Path(source.path), scene.grid, scene.palette, scene.reader, options) as opened:
         data = {"map": Path(source.path).name, "options": asdict(source) | {"path": Path(source.path).name}}
+        data |= dict(more or {})
         yield from scene.import_map(opened.blocks(), data, edited)
         return opened.report().to_json()
 
@@ -256,6 +294,8 @@ def polygons_as_geojson(path: Path, project: Path) -> str:
 _JOBS: dict[str, tuple[type[Any], Callable[[Any], Job[Any]]]] = {
     "new": (NewRequest, run_new),
     "map": (MapRequest, run_map),
+    "segment": (SegmentRequest, run_segment),
+    "read-map": (ReadMapRequest, run_read_map),
     "render": (RenderRequest, run_render),
     "export": (ExportRequest, run_export),
     "verify": (VerifyRequest, run_verify),

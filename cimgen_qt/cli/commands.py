@@ -14,6 +14,7 @@ from cimgen_qt.cli.painting import edits_of
 from cimgen_qt.core.errors import CimgenError, MapError
 from cimgen_qt.core.render import Rendered
 from cimgen_qt.opening import open_project, relink
+from cimgen_qt.segmentation.request import SegmentRequest
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 OpenWindow = Callable[[Path | None], int]
@@ -30,12 +31,34 @@ def new(options: argparse.Namespace, console: Console) -> int:
 
 def map_(options: argparse.Namespace, console: Console) -> int:
     source = _map_source(options)
-    if source is None:
-        raise MapError("no map was named", hint="Give --map FILE.")
-    facts = console.run(tasks.run_map(tasks.MapRequest(str(options.project), source, options.edited)))
-    _tell_map(console, facts)
-    console.result(facts, f"took {options.map} into {options.project}", *_map_lines(facts))
+    if options.target is not None and source is not None:
+        raise MapError(
+            "both a map and a target were named", hint="Give --map FILE for a project, or OUT.tif, not both."
+        )
+    if source is not None:
+        facts = console.run(tasks.run_map(tasks.MapRequest(str(options.source), source, options.edited)))
+        _tell_map(console, facts)
+        console.result(facts, f"took {options.map} into {options.source}", *_map_lines(facts))
+    elif options.target is None:
+        request = tasks.ReadMapRequest(str(options.source), options.model, options.device, options.edited)
+        facts = console.run(tasks.run_read_map(request))
+        console.warn(*facts["notes"])
+        said = f"read the map of {options.source} with {facts['model']}, {facts['mean_confidence']:.0%} sure on average"
+        console.result(facts, said, *_map_lines(facts))
+    else:
+        facts = console.run(tasks.run_segment(_segment_request(options)))
+        console.warn(*facts["notes"])
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in facts["shares"].items())
+        console.result(facts, f"read classes into {facts['target']} ({facts['device']}): {shares}",
+                       f"how sure: {facts['confidence']}, {facts['mean_confidence']:.0%} on average")  # fmt: skip
     return OK
+
+
+def _segment_request(options: argparse.Namespace) -> SegmentRequest:
+    return SegmentRequest(
+        str(options.source), str(options.target), options.model, _text(options.palette), options.device,
+        overwrite=options.overwrite,
+    )  # fmt: skip
 
 
 def paint(options: argparse.Namespace, console: Console) -> int:

@@ -65,10 +65,20 @@ def _new(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser
 
 
 def _map(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    command = commands.add_parser("map", help="take a class map or vectors into a project")
-    command.add_argument("project", type=Path, metavar="P.cimgen")
-    _map_source(command, required=True)
+    command = commands.add_parser(
+        "map",
+        help="take a class map or vectors into a project, or read classes from a photo",
+        description="P.cimgen --map M: take a map in. P.cimgen: read the classes from its photo. "
+        "I.tif OUT.tif: read classes from an image into a class raster, with a raster of confidence beside it.",
+    )
+    command.add_argument("source", type=Path, metavar="P.cimgen|I.tif")
+    command.add_argument("target", type=Path, nargs="?", metavar="OUT.tif")
+    _map_source(command, required=False)
     command.add_argument("--edited", action="store_true", help="it is the wanted map, not the one of the photo")
+    command.add_argument("--model", default="", metavar="M", help="what reads classes; the shipped one if not given")
+    command.add_argument("--palette", type=Path, metavar="P", help="with OUT.tif: whose classes; else the model's")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    command.add_argument("--overwrite", action="store_true", help="with OUT.tif: replace an existing file")
     return command
 
 
@@ -159,7 +169,7 @@ def _evaluate(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentP
     command.add_argument("dataset", type=Path, metavar="DATASET")
     command.add_argument("out", type=Path, metavar="DIR", help="figures and a contact sheet")
     command.add_argument("--way", action="append", default=[], metavar="NAME=MODEL[,alone][,MODE]",
-                         help="a model, whether it sees the map alone, and how it is blended; give several")  # fmt: skip
+                         help="a model, whether it sees the map alone, how it is blended; give several")  # fmt: skip
     command.add_argument("--split", default="test", help="test, validation or train")
     command.add_argument("--each", type=int, default=2, metavar="N", help="edits in every tile")
     command.add_argument("--seed", type=int, default=1, metavar="N")

@@ -35,10 +35,19 @@ def frechet(one: Features, other: Features) -> float:
     if min(len(a), len(b)) <= a.shape[1]:
         shared = float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
     else:
-        values, vectors = np.linalg.eigh(a.T @ a)
-        root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
-        shared = float(np.sqrt(np.clip(np.linalg.eigvalsh(root @ (b.T @ b) @ root), 0, None)).sum())
+        root = _root(a.T @ a)
+        shared = float(np.sqrt(np.clip(np.linalg.eigvalsh(root.T @ (b.T @ b) @ root), 0, None)).sum())
     return means + spread - 2 * shared
+
+
+def _root(covariance: Features) -> Features:
+    """R with R R' the covariance: triangular, or by eigenvalues where some feature never changes."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        found: Features = vectors * np.sqrt(np.clip(values, 0, None))
+        return found
 
 
 def kernel(one: Features, other: Features, seed: int = 0) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from cimgen_qt.core.durable import write_bytes, write_text
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.jobs import Job, Progress, run_inline
 from cimgen_qt.datasets.store import open_dataset
+from cimgen_qt.evaluation.distances import sliced
 from cimgen_qt.evaluation.features import EffNetFeatures
 from cimgen_qt.evaluation.figures import Figures, Real, figures_of, table
+from cimgen_qt.evaluation.floors import split_half
 from cimgen_qt.evaluation.held_out import Case, Filled, Way, cases_of, colours_of, fill
 from cimgen_qt.evaluation.request import EvaluateRequest
 from cimgen_qt.generators import open_generator
@@ -50,6 +53,7 @@ def evaluate(request: EvaluateRequest) -> Job[dict[str, Any]]:
     cases = yield from cases_of(dataset, request.split, request.each, request.seed)
     yield Progress(0, 1, "looking at the photo")
     real = Real.of(cases, eye)
+    floor = split_half(real.elsewhere, [c.tile for c in cases], sliced)
     rows: list[Figures] = []
     filled: dict[str, list[Filled]] = {}
     for way in ways:
@@ -58,11 +62,11 @@ def evaluate(request: EvaluateRequest) -> Job[dict[str, Any]]:
         rows += _measured(way.name, cases, filled[way.name], real, eye)
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"dataset": dataset.name, "split": request.split, "edits": len(cases), "seed": request.seed,
-             "ways": list(request.ways), "figures": [row.to_json() for row in rows]}  # fmt: skip
+             "ways": list(request.ways), "floor": None if floor is None else asdict(floor), "figures": [row.to_json() for row in rows]}  # fmt: skip
     write_text(folder / "figures.json", json.dumps(facts, indent=1) + "\n")
-    write_text(folder / "figures.md", table(rows))
+    write_text(folder / "figures.md", table(rows, floor))
     write_bytes(folder / "sheet.png", _sheet(cases, [filled[way.name] for way in ways]))
-    return facts | {"table": table(rows), "out": str(folder)}
+    return facts | {"table": table(rows, floor), "out": str(folder)}
 
 
 def _fill_all(cases: Sequence[Case], way: Way, device: str) -> Job[list[Filled]]:

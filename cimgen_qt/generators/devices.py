@@ -184,12 +184,11 @@ def open_session(model: bytes | Path, choice: Choice, sample: Sample | None = No
         opened = _on_card(model, choice, wanted, number, reasons)
         if opened is not None:
             return opened
-    if wanted == "openvino" or choice.precision == "bf16":
-        opened = _openvino(model, choice, reasons)
-        if opened is not None:
-            return opened
-    opened = _onnx_runtime(model, choice, reasons)
-    if choice.precision == "auto" and sample is not None and opened.device == _spoken("cpu"):
+    fast = wanted == "openvino" or choice.precision == "bf16"
+    opened = _openvino(model, choice, reasons) if fast else None
+    if opened is None:
+        opened = _onnx_runtime(model, choice, reasons)
+    if choice.precision == "auto" and sample is not None:
         return _faster(model, choice, sample, opened)
     return opened
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cimgen_qt.core.errors import ModelError
 from cimgen_qt.core.generator import GeneratorSpec, SceneView
+from cimgen_qt.core.grid import Window
 from cimgen_qt.core.render import request_for
 from cimgen_qt.core.tiling import Lattice, Tile
 from cimgen_qt.generators.cards import ModelCard
@@ -20,13 +21,13 @@ from cimgen_qt.generators.devices import Choice, explained, open_session
 from cimgen_qt.generators.encode import Channels, Encoder, Fit
 from cimgen_qt.generators.frozen import SIDE, Freezer, Statistics, Unedited, typical
 from cimgen_qt.generators.reach import reach
+from cimgen_qt.generators.remembered import recall, remember
 from cimgen_qt.generators.weights import Weights, outer_side
 
 SAMPLE = 128
 """Side, in pixels of the model, of what precisions are tried on."""
-_REMEMBERED = 8
-_statistics: OrderedDict[str, Statistics] = OrderedDict()
-"""Of the last scenes, by weights and by what was fed: measuring costs a pass over a window."""
+_METHOD = "mean and variance 1"
+"""Part of what names a measurement: another way to measure gives other statistics."""
 
 Feeds = Mapping[str, NDArray[Any]]
 
@@ -86,35 +87,41 @@ class Network:
         return self.weights.model
 
     def settled(self, gauge: Gauge, choice: Choice) -> Settled:
-        """Raises ModelError where the network does not run."""
+        """What cannot be measured or frozen stays as it was, and is named."""
         whole = tuple(self.weights.graph.whole_tile_operators)
         parsed = _parsed(self.model)
         if parsed is None:
             return Settled(None, "", False, whole)
         freezer, place = Freezer(parsed), ""
         if freezer.is_able(self.card.batch):
-            statistics, place = self._measured(freezer, gauge, choice)
-            freezer.freeze(statistics)
-            whole = ()
+            statistics, window = self._measured(freezer, gauge, choice)
+            if freezer.fits(statistics):
+                freezer.freeze(statistics)
+                place = f"row {window.row}, column {window.col}, {window.height} x {window.width} pixels"
+                whole = ()
         exact = not whole and self._is_exact(parsed)
         return Settled(parsed.SerializeToString() if place else None, place, exact, whole)
 
-    def _measured(self, freezer: Freezer, gauge: Gauge, choice: Choice) -> tuple[Statistics, str]:
-        """In float32 on the CPU, whatever else is chosen: the same everywhere."""
+    def _measured(self, freezer: Freezer, gauge: Gauge, choice: Choice) -> tuple[Statistics, Window]:
+        """In float32 on the CPU, whatever else is chosen: the same everywhere.
+
+        Raises ModelError where the network does not run or answers with what is no number.
+        """
         feeds, tile = gauge.feeds(min(SIDE, outer_side(self.card) or SIDE))
-        window = tile.outer
-        place = f"row {window.row}, column {window.col}, {window.height} x {window.width} pixels"
-        key = _key(self.weights.sha256 + self.adapter, feeds)
-        if key not in _statistics:
-            model, taps = freezer.measuring()
-            opened = open_session(model, replace(choice, device="cpu", precision="fp32"))
-            with explained(opened.runtime, "run"):
-                found = opened.session.run(taps, dict(feeds))
-            _statistics[key] = dict(zip(taps, found, strict=True))
-            while len(_statistics) > _REMEMBERED:
-                _statistics.popitem(last=False)
-        _statistics.move_to_end(key)
-        return _statistics[key], place
+        key = _key(f"{_METHOD} {self.weights.sha256} {self.adapter}", feeds)
+        kept = recall(key, freezer.taps)
+        if kept is not None:
+            return kept, tile.outer
+        opened = open_session(freezer.measuring(), replace(choice, device="cpu", precision="fp32"))
+        with explained(opened.runtime, "run"):
+            found = dict(zip(freezer.taps, opened.session.run(freezer.taps, dict(feeds)), strict=True))
+        if not all(np.isfinite(values).all() for values in found.values()):
+            raise ModelError(
+                f"{self.card.name} computes values that are no numbers (NaN or infinite) on this scene",
+                hint="Check the model with `cimgen models`.",
+            )
+        remember(key, found)
+        return found, tile.outer
 
     def _is_exact(self, parsed: Any) -> bool:
         found = reach(parsed, self.output, self.card.layout)
@@ -133,8 +140,8 @@ def _parsed(model: bytes | Path) -> Any:
     return onnx.load_from_string(model)
 
 
-def _key(sha256: str, feeds: Feeds) -> str:
-    digest = hashlib.sha256(sha256.encode())
+def _key(maker: str, feeds: Feeds) -> str:
+    digest = hashlib.sha256(maker.encode())
     for name in sorted(feeds):
         digest.update(f"{name} {feeds[name].shape} {feeds[name].dtype}".encode())
         digest.update(np.ascontiguousarray(feeds[name]).tobytes())

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimgen_qt.core.generator import SceneView
-from cimgen_qt.core.grid import Window
-from cimgen_qt.core.raster import Labels, Mask
+from cimgen_qt.core.grid import Grid, Window
+from cimgen_qt.core.palette import Palette
+from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo
 from cimgen_qt.core.tiling import Lattice, Tile
 from cimgen_qt.generators.graph_parts import Parts
 
@@ -39,6 +40,11 @@ class _Layer:
     groups: int | None = None
     """Of group normalisation; None: every channel by itself."""
 
+    def taps(self, name: str) -> list[str]:
+        """What is measured of it."""
+        what = ("pooled",) if self.node.op_type in _POOLS else ("size", "mean", "variance")
+        return [f"{name}_{part}" for part in what]
+
 
 class Freezer:
     """Changes the onnx.ModelProto that it is given; good for one scene."""
@@ -58,22 +64,32 @@ class Freezer:
         known = all(_scales(self._parts, node) is not None for node in norms)
         return bool(self._layers) and known and not (pooled and batch > 1)
 
-    def measuring(self) -> tuple[bytes, list[str]]:
-        """The model with outputs beside its own, and their names: run once, they give what `freeze` needs."""
+    @property
+    def taps(self) -> list[str]:
+        """Names of what `freeze` needs, outputs of the model that `measuring` gives."""
+        return [name for number, layer in enumerate(self._layers) for name in layer.taps(f"{self._prefix}{number}")]
+
+    def measuring(self) -> bytes:
+        """The model with the taps beside its own outputs: to be run once."""
         import onnx
 
-        graph, taps = self._model.graph, []
+        graph = self._model.graph
         sizes = len(graph.node), len(graph.initializer), len(graph.output)
         for number, layer in enumerate(self._layers):
-            nodes, names, constants = _taps(self._parts, layer, f"{self._prefix}{number}")
+            nodes, constants = _taps(self._parts, layer, f"{self._prefix}{number}")
             graph.node.extend(nodes)
             graph.initializer.extend(constants)
-            taps += names
-        graph.output.extend(onnx.ValueInfoProto(name=name) for name in taps)
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.taps)
         data: bytes = self._model.SerializeToString()
         for added, size in zip((graph.node, graph.initializer, graph.output), sizes, strict=True):
             del added[size:]
-        return data, taps
+        return data
+
+    def fits(self, statistics: Statistics) -> bool:
+        """False where a layer is not of pictures, or its weights are not of its channels."""
+        names = [f"{self._prefix}{number}" for number, layer in enumerate(self._layers) if layer.node.op_type in _NORMS]
+        sizes = [(statistics[f"{name}_size"], statistics[f"{name}_mean"]) for name in names]
+        return all(size.shape == (4,) and mean.ndim == 3 and size[1] % mean.shape[1] == 0 for size, mean in sizes)
 
     def freeze(self, statistics: Statistics) -> None:
         """Put the statistics into the model as constants; all else stays."""
@@ -130,12 +146,12 @@ def _scales(parts: Parts, node: Any) -> tuple[NDArray[Any], NDArray[Any]] | None
     return None if scale is None or shift is None else (scale, shift)
 
 
-def _taps(parts: Parts, layer: _Layer, name: str) -> tuple[list[Any], list[str], list[Any]]:
-    """Nodes that measure a layer, the names of what they give, and constants that they need."""
-    from onnx import helper, numpy_helper
+def _taps(parts: Parts, layer: _Layer, name: str) -> tuple[list[Any], list[Any]]:
+    """Nodes that measure a layer, and constants that they need."""
+    from onnx import TensorProto, helper, numpy_helper
 
     if layer.node.op_type in _POOLS:
-        return [helper.make_node("Identity", [layer.target], [f"{name}_pooled"])], [f"{name}_pooled"], []
+        return [helper.make_node("Identity", [layer.target], [f"{name}_pooled"])], []
     shape = np.array([0, layer.groups, -1] if layer.groups else [0, 0, -1], np.int64)
     axes = numpy_helper.from_array(np.array([2], np.int64), f"{name}_axes")
     modern = parts.opset >= 18
@@ -147,14 +163,15 @@ def _taps(parts: Parts, layer: _Layer, name: str) -> tuple[list[Any], list[str],
 
     nodes = [
         helper.make_node("Shape", [layer.source], [f"{name}_size"]),
-        helper.make_node("Reshape", [layer.source, f"{name}_shape"], [f"{name}_flat"]),
+        helper.make_node("Cast", [layer.source], [f"{name}_wide"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", [f"{name}_wide", f"{name}_shape"], [f"{name}_flat"]),
         mean(f"{name}_flat", f"{name}_mean"),
         helper.make_node("Sub", [f"{name}_flat", f"{name}_mean"], [f"{name}_off"]),
         helper.make_node("Mul", [f"{name}_off", f"{name}_off"], [f"{name}_square"]),
         mean(f"{name}_square", f"{name}_variance"),
     ]
     constants = [numpy_helper.from_array(shape, f"{name}_shape"), *([axes] if modern else [])]
-    return nodes, [f"{name}_size", f"{name}_mean", f"{name}_variance"], constants
+    return nodes, constants
 
 
 def _constants(parts: Parts, layer: _Layer, name: str, statistics: Statistics) -> tuple[list[Any], list[Any]]:
@@ -166,15 +183,17 @@ def _constants(parts: Parts, layer: _Layer, name: str, statistics: Statistics) -
         return [helper.make_node("Identity", [kept.name], [layer.target])], [kept]
     channels = int(statistics[f"{name}_size"][1])
     mean, variance = (statistics[f"{name}_{what}"][0] for what in ("mean", "variance"))
-    found = _scales(parts, layer.node) or ()
+    weights = _scales(parts, layer.node)
+    if weights is None:
+        raise ValueError(f"the scale of {layer.node.name} is computed: `is_able` was not asked")
     epsilon = parts.attribute(layer.node, "epsilon", 1e-5)
     scale, shift, middle, spread = (
-        np.repeat(values.astype(np.float64).ravel(), channels // values.size) for values in (*found, mean, variance)
+        np.repeat(values.astype(np.float64).ravel(), channels // values.size) for values in (*weights, mean, variance)
     )
     factor = scale / np.sqrt(spread + epsilon)
     both = {"factor": factor, "offset": shift - middle * factor}
     stored = [
-        numpy_helper.from_array(values.reshape(1, -1, 1, 1).astype(mean.dtype), f"{name}_{what}")
+        numpy_helper.from_array(values.reshape(1, -1, 1, 1).astype(weights[0].dtype), f"{name}_{what}")
         for what, values in both.items()
     ]
     nodes = [
@@ -201,8 +220,26 @@ class Unedited:
 
     scene: SceneView
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.scene, name)
+    @property
+    def grid(self) -> Grid:
+        return self.scene.grid
+
+    @property
+    def info(self) -> RasterInfo:
+        return self.scene.info
+
+    @property
+    def palette(self) -> Palette:
+        return self.scene.palette
+
+    def read_photo(self, window: Window) -> Pixels:
+        return self.scene.read_photo(window)
+
+    def read_valid(self, window: Window) -> Mask:
+        return self.scene.read_valid(window)
+
+    def read_map(self, window: Window) -> Labels:
+        return self.scene.read_map(window)
 
     def read_labels(self, window: Window) -> Labels:
         return self.scene.read_map(window)

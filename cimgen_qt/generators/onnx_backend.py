@@ -125,12 +125,14 @@ class Onnx:
 
         Gives the operators that still look at whole tiles.
         """
-        gauge = Gauge(view, self._spec, scene.encoder, self._fixed)
-        settled = self._network.settled(gauge, self._choice)
-        if settled.model is not None or self._choice.precision == "auto":
+        gauge, probed = Gauge(view, self._spec, scene.encoder, self._fixed), self._choice.precision == "auto"
+        anew = probed or bool(self._network.weights.graph.whole_tile_operators)
+        if anew:
             self._session = None  # a large network does not fit into memory twice
+        settled = self._network.settled(gauge, self._choice)
+        if anew or settled.model is not None:
             low, high = self._output.range
-            sample = Sample(gauge.feeds(SAMPLE)[0], self._output.graph, high - low)
+            sample = Sample(gauge.feeds(SAMPLE)[0], self._output.graph, high - low) if probed else None
             self._use(open_session(settled.model or self._network.model, self._choice, sample))
         exact = settled.exact and self._fixed == (None, None)
         self._spec = replace(self._spec, exact=exact, statistics=settled.place)

@@ -27,6 +27,11 @@ SIDE = 320
 WHOLE = Window(0, 0, SIDE, SIDE)
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIMGEN_DATA", str(tmp_path / "data"))
+
+
 @pytest.mark.parametrize(("stride", "halo"), [(1, 5), (4, 5), (16, 9)])
 def test_a_rendered_area_equals_one_pass_over_the_whole_scene(tmp_path: Path, stride: int, halo: int) -> None:
     classes = np.kron(np.random.default_rng(4).integers(1, 4, (10, 10)), np.ones((32, 32))).astype(np.uint8)

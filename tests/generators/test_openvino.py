@@ -32,6 +32,11 @@ needs_bf16 = pytest.mark.skipif(not NATIVE, reason="this processor has no bfloat
 FP32, BF16, ORT = "cpu (OpenVINO fp32)", "cpu (OpenVINO bf16)", "cpu (ONNX Runtime fp32)"
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIMGEN_DATA", str(tmp_path / "data"))
+
+
 def sample(side: int = 64) -> Sample:
     feeds = {"x": np.random.default_rng(3).normal(size=(1, 7, side, side)).astype(np.float32)}
     return Sample(feeds, "y")
@@ -147,6 +152,11 @@ def test_automatic_precision_is_settled_on_the_scene_and_told(tmp_path: Path) ->
     run_inline(generator.prepare(scene()))
     assert generator.spec.device in (ORT, BF16)
     assert generator.spec.device == BF16 or "bf16 is not used: " in generator.spec.device_note
+
+
+def test_openvino_in_automatic_precision_stays_openvino(tmp_path: Path) -> None:
+    data = context_net(tmp_path / "net.onnx").read_bytes()
+    assert open_session(data, Choice("openvino", precision="auto"), sample()).device in (FP32, BF16)
 
 
 def test_a_precision_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cimgen_qt.training.batch import Batch, make_batch
 from cimgen_qt.training.loop import settle
@@ -71,3 +71,27 @@ def resumed_is_uninterrupted(make: Callable[[], Recipe], stop: int, steps: int, 
     again.begin(stop, steps)
     load_state(folder / "state.safetensors", again)
     return advance(again, stop, steps, steps) == curve and same(everything(whole), everything(again))
+
+
+def gradient_is_true(module: nn.Module, channels: int, side: int = 32) -> bool:
+    """Whether what reaches the first weight of `module`, as it lies in memory, is the slope of its output there."""
+    module.double()
+    x, pull = (torch.randn(1, count, side, side, dtype=torch.float64) for count in (channels, 1))
+    weight = next(module.parameters())
+    weight.grad = None
+
+    def height() -> Tensor:
+        out = module(x)
+        while not isinstance(out, Tensor):
+            out = out[-1]
+        return (out * pull[..., : out.shape[2], : out.shape[3]]).sum()
+
+    height().backward(inputs=[weight])
+    place, step = (0,) * weight.ndim, 1e-7
+    slope = weight.grad[place]
+    with torch.no_grad():
+        weight[place] += step
+        above = height()
+        weight[place] -= 2 * step
+        below = height()
+    return bool(torch.isclose((above - below) / (2 * step), slope, rtol=1e-3))

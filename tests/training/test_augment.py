@@ -53,11 +53,11 @@ def test_translation_moves_by_an_eighth_at_most_and_brings_zeros_in() -> None:
     seen = set()
     for picture in found:
         inside = picture != 0
-        moves = (picture - (rows * 100 + cols))[inside].unique()
-        assert len(moves) == 1
-        down = round(float(moves) / 100)
-        seen.add((down, round(float(moves)) - 100 * down))
-        assert int(inside.sum()) == (32 - abs(seen_last := down)) * (32 - abs(round(float(moves)) - 100 * seen_last))
+        (move,) = (picture - (rows * 100 + cols))[inside].unique().tolist()
+        down = round(move / 100)
+        right = round(move) - 100 * down
+        assert int(inside.sum()) == (32 - abs(down)) * (32 - abs(right))
+        seen.add((down, right))
     assert max(abs(value) for move in seen for value in move) == 4
     assert len(seen) > 20
 

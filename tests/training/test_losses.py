@@ -27,7 +27,7 @@ from tests.networks.rules import filled, wave
 
 @pytest.fixture(scope="module")
 def judge() -> MultiscaleDiscriminator:
-    return filled(MultiscaleDiscriminator(6, 4, 3, 2))
+    return filled(MultiscaleDiscriminator(6, 4, 3, 2)).requires_grad_(False)
 
 
 def test_feature_matching_is_that_of_the_reference(judge: MultiscaleDiscriminator) -> None:

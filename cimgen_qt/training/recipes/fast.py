@@ -22,9 +22,8 @@ from cimgen_qt.training.batch import Batch
 from cimgen_qt.training.coloured import FromClasses, as_picture, class_colours
 from cimgen_qt.training.contrast import PatchHeads, nce
 from cimgen_qt.training.freeze import first_parts, freeze
-from cimgen_qt.training.held_out import Looks
 from cimgen_qt.training.losses import lsgan
-from cimgen_qt.training.machine import placed
+from cimgen_qt.training.recipes.held_out import Looks
 from cimgen_qt.training.schedules import cyclegan, epoch_of
 
 
@@ -77,7 +76,7 @@ class FastRecipe:
         self.heads = PatchHeads([found.shape[1] for found in features], options.width)
         for module in (self.generator, self.discriminator):
             initialise(module, "cyclegan")
-            placed(module, device)
+            module.to(device)  # not channels last: see `held_out`
         self.heads.to(device)
         freeze(self.discriminator, first_parts(self.discriminator, options.frozen_judge))
         self._looks = Looks(device)

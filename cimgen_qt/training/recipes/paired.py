@@ -21,11 +21,10 @@ from cimgen_qt.networks.patchgan import MultiscaleDiscriminator
 from cimgen_qt.training.augment import diff_augment_together
 from cimgen_qt.training.batch import Batch
 from cimgen_qt.training.freeze import freeze
-from cimgen_qt.training.held_out import Looks
 from cimgen_qt.training.losses import feature_matching, lsgan_scales
-from cimgen_qt.training.machine import placed
 from cimgen_qt.training.perceptual import PerceptualLoss
 from cimgen_qt.training.pool import ImagePool
+from cimgen_qt.training.recipes.held_out import Looks
 from cimgen_qt.training.recipes.segment import toned
 from cimgen_qt.training.schedules import epoch_of, first_step_of, pix2pixhd
 from cimgen_qt.training.warp import warp_batch
@@ -83,11 +82,11 @@ class PairedRecipe:
         self.discriminator = MultiscaleDiscriminator(classes + 4, options.ndf, options.n_layers, options.num_d)
         for module in (self.generator, self.discriminator):
             initialise(module, "pix2pixhd")
-            placed(module, device)
+            module.to(device)  # not channels last: see `held_out`
         scales = range(options.num_d)
         frozen = [f"scale{s}_layer{layer}." for s in scales for layer in range(options.frozen_judge)]
         freeze(self.discriminator, frozen)
-        self.vgg = placed(PerceptualLoss(Path(options.vgg), options.normalise), device) if options.vgg else None
+        self.vgg = PerceptualLoss(Path(options.vgg), options.normalise).to(device) if options.vgg else None
         self.pool = ImagePool(options.pool)
         self._device = device
         self._looks = Looks(device)

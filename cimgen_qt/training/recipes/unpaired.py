@@ -19,10 +19,9 @@ from cimgen_qt.networks.resnet import ResnetGenerator
 from cimgen_qt.training.batch import Batch
 from cimgen_qt.training.coloured import FromClasses, as_picture, class_colours
 from cimgen_qt.training.freeze import first_parts, freeze
-from cimgen_qt.training.held_out import Looks
 from cimgen_qt.training.losses import full, lsgan
-from cimgen_qt.training.machine import placed
 from cimgen_qt.training.pool import ImagePool
+from cimgen_qt.training.recipes.held_out import Looks
 from cimgen_qt.training.schedules import cyclegan, epoch_of
 
 
@@ -70,7 +69,7 @@ class UnpairedRecipe:
         self.judge_photo, self.judge_map = (PatchGAN(3, options.ndf, options.n_layers) for _ in range(2))
         for module in self.modules().values():
             initialise(module, "cyclegan")
-            placed(module, device)
+            module.to(device)  # not channels last: see `held_out`
         for judge in (self.judge_photo, self.judge_map):
             freeze(judge, first_parts(judge, options.frozen_judge))
         self.pools = {"photo": ImagePool(options.pool), "map": ImagePool(options.pool)}
@@ -117,8 +116,7 @@ class UnpairedRecipe:
         """Both generators first, then both discriminators."""
         self.generator.train()
         drawn, photo = as_picture(batch.onehot, self.colours), batch.image
-        made_photo, made_map = self.generator(drawn), self.back(photo)
-        losses = self._generator_losses(drawn, photo, made_photo, made_map)
+        made_photo, made_map, losses = self._generator_losses(drawn, photo)
         self._g.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward(inputs=_learning(self._g))  # type: ignore[no-untyped-call]
         self._g.step()
@@ -131,20 +129,24 @@ class UnpairedRecipe:
         self._d.step()
         return {name: float(value.detach()) for name, value in (losses | found).items()}
 
-    def _generator_losses(
-        self, drawn: Tensor, photo: Tensor, made_photo: Tensor, made_map: Tensor
-    ) -> dict[str, Tensor]:
+    def _generator_losses(self, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Photo, map and losses; in the order of the reference, in which gradients are summed too."""
         cycle, identity = self.options.cycle, self.options.cycle * self.options.identity
+        made_photo = self.generator(drawn)
+        drawn_again = self.back(made_photo)
+        made_map = self.back(photo)
+        photo_again = self.generator(made_map)
+        kept = {}
+        if identity:
+            kept["idt_A"] = _apart(self.generator(photo), photo) * identity
+            kept["idt_B"] = _apart(self.back(drawn), drawn) * identity
         losses = {
             "G_A": lsgan(self.judge_photo(made_photo), True),
             "G_B": lsgan(self.judge_map(made_map), True),
-            "cycle_A": _apart(self.back(made_photo), drawn) * cycle,
-            "cycle_B": _apart(self.generator(made_map), photo) * cycle,
+            "cycle_A": _apart(drawn_again, drawn) * cycle,
+            "cycle_B": _apart(photo_again, photo) * cycle,
         }
-        if identity:
-            losses["idt_A"] = _apart(self.generator(photo), photo) * identity
-            losses["idt_B"] = _apart(self.back(drawn), drawn) * identity
-        return losses
+        return made_photo, made_map, losses | kept
 
     def product(self) -> nn.Module:
         """The way from maps to photos; it takes one-hot classes."""

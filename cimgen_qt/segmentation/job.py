@@ -1,0 +1,68 @@
+"""From an image to a class raster on its grid, with a style and a raster of confidence beside it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cimgen_qt.core import durable
+from cimgen_qt.core.errors import ExportError
+from cimgen_qt.core.export import require_target
+from cimgen_qt.core.jobs import Job, Progress
+from cimgen_qt.core.palette_io import to_qml
+from cimgen_qt.generators.catalog import model_card
+from cimgen_qt.generators.devices import Choice
+from cimgen_qt.raster.palettes import open_palette
+from cimgen_qt.raster.rasterio_io import open_raster
+from cimgen_qt.raster.write import Planes
+from cimgen_qt.segmentation.model import SegmentationModel
+from cimgen_qt.segmentation.request import SegmentRequest
+from cimgen_qt.segmentation.sweep import Sweep
+
+CONFIDENCE, STYLE = "_confidence.tif", ".qml"
+"""Ends of the names beside the map. A raster of one band with a colour table is what a GIS shows as classes at once."""
+
+
+def segment(request: SegmentRequest) -> Job[dict[str, Any]]:
+    """Nothing stands at the target until all is written. Raises ModelError, RasterError or ExportError."""
+    image, target = Path(request.image), Path(request.target)
+    confidence = target.with_name(target.stem + CONFIDENCE)
+    palette = None if request.palette is None else open_palette(Path(request.palette))
+    require_target(target, image, request.overwrite)
+    if confidence.exists() and not request.overwrite:
+        raise ExportError(f"{confidence.name} exists already", hint="Choose another name, or allow overwriting.")
+    with open_raster(image) as reader, ExitStack() as undo:
+        choice = Choice(request.device, precision=request.precision)
+        model = SegmentationModel(model_card(request.model), palette, choice)
+        undo.callback(model.close)
+        sweep = Sweep(model, reader)
+        classes = {c.id: c for c in model.reading.palette}
+        planes = [Planes(target, reader, ("class",), classes), Planes(confidence, reader, ("confidence",), None)]
+        for plane in planes:
+            undo.callback(plane.discard)
+        counts, sure, done, total = np.zeros(256, np.int64), 0, 0, sweep.tiles
+        for looked, pieces in sweep:
+            done += looked
+            for piece in pieces:
+                planes[0].write(piece.window, piece.labels[..., None])
+                planes[1].write(piece.window, piece.confidence[..., None])
+                counts += np.bincount(piece.labels.ravel(), minlength=256)
+                sure += int(piece.confidence.sum(dtype=np.int64))
+            yield Progress(done, total, "reading classes")
+        for plane in planes:
+            plane.finish()
+        style = undo.enter_context(durable.stage(target.with_suffix(STYLE)))
+        style.fill(to_qml(model.reading.palette).encode())
+        for step in (style.commit, planes[1].commit, planes[0].commit):
+            step()
+        pixels = int(counts.sum())
+        spec = model.spec
+        return {
+            "target": str(target), "confidence": str(confidence), "model": spec.name, "sha256": spec.sha256,
+            "device": spec.device, "tiles": total, "notes": [*model.reading.notes, *filter(None, [spec.device_note])],
+            "shares": {classes[i].name: int(n) / pixels for i, n in enumerate(counts) if n and i in classes},
+            "mean_confidence": sure / (255 * max(1, pixels)),
+        }  # fmt: skip

@@ -1,0 +1,157 @@
+"""Go over a raster of any size in overlapping tiles: no seam is seen, and memory does not grow with the raster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimgen_qt.core.grid import Grid, Window
+from cimgen_qt.core.palette import Palette
+from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo, RasterReader
+from cimgen_qt.core.resample import shrink_or_grow
+from cimgen_qt.core.tiling import Lattice
+from cimgen_qt.generators.stretch import stretch_for
+from cimgen_qt.segmentation.model import SegmentationModel
+
+STRIP = 8192
+"""Columns that are gone over at once: what is kept at a time is a strip of one row of tiles."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Finished ground: classes, and how sure the model is, 255 for certain."""
+
+    window: Window
+    labels: Labels
+    confidence: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A reader as what a stretch is measured in."""
+
+    reader: RasterReader
+    palette: Palette
+
+    @property
+    def grid(self) -> Grid:
+        return self.reader.info.grid
+
+    @property
+    def info(self) -> RasterInfo:
+        return self.reader.info
+
+    def read_photo(self, window: Window) -> Pixels:
+        return self.reader.read(window)
+
+    def read_valid(self, window: Window) -> Mask:
+        return self.reader.read_valid(window)
+
+    def read_map(self, window: Window) -> Labels:
+        return np.zeros(window.shape, np.uint8)
+
+    read_labels = read_map
+
+    def read_scope(self, window: Window) -> Mask:
+        return np.zeros(window.shape, np.bool_)
+
+
+class Sweep:
+    """Iterate over it: row by row of tiles, strip by strip, the pieces cover the raster without overlap."""
+
+    def __init__(self, model: SegmentationModel, reader: RasterReader) -> None:
+        """Raises ModelError where the photo lacks a band, or holds no data to measure its range by."""
+        info = reader.info
+        self._model, self._reader = model, reader
+        self._bands = model.bands(info)
+        view = Photo(reader, model.reading.palette)
+        self._stretch = stretch_for(info.dtype, model.card.dtype, model.card.levels, view, self._bands)
+        self._lattice = Lattice.of(model.spec, info.grid)
+        self._scale = self._lattice.scale
+        self._cell = self._lattice.cell
+        self._margin = tuple(max(1, round(model.spec.halo / s)) for s in self._scale)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles it will look at."""
+        return sum(1 for strip in self._strips() for _ in self._tiles(strip))
+
+    def __iter__(self) -> Iterator[tuple[int, list[Piece]]]:
+        """After each tile: 1 and the ground that is finished with it."""
+        for strip in self._strips():
+            yield from self._strip(strip)
+
+    def _strips(self) -> Iterator[Window]:
+        whole = self._reader.info.grid.window
+        step = max(1, STRIP // self._cell[1]) * self._cell[1]
+        for col in range(0, whole.width, step):
+            yield Window(0, col, whole.height, min(step, whole.width - col))
+
+    def _tiles(self, strip: Window) -> Iterator[Window]:
+        for row in range(0, strip.height, self._cell[0]):
+            for col in range(strip.col, strip.right, self._cell[1]):
+                yield Window(row, col, *self._cell).intersect(strip)
+
+    def _strip(self, strip: Window) -> Iterator[tuple[int, list[Piece]]]:
+        classes = len(self._model.reading.ids)
+        high, (rows, cols) = self._cell[0] + 2 * self._margin[0], self._margin
+        sums = np.zeros((high, strip.width, classes), np.float32)
+        weights = np.zeros((high, strip.width), np.float32)
+        top = -rows
+        for row in range(0, strip.height, self._cell[0]):
+            if row - rows > top:
+                step = row - rows - top
+                sums[:-step], weights[:-step] = sums[step:].copy(), weights[step:].copy()
+                sums[-step:], weights[-step:] = 0, 0
+                top += step
+            for inner in self._tiles(Window(row, strip.col, min(self._cell[0], strip.height - row), strip.width)):
+                outer = Window(row - rows, inner.col - cols, high, inner.width + 2 * cols)
+                seen = outer.intersect(self._reader.info.grid.window)
+                shares, weight = self._looked(seen, outer)
+                kept = seen.intersect(Window(seen.row, strip.col, seen.height, strip.width))
+                part = kept.slices(seen)
+                place = slice(kept.row - top, kept.bottom - top), slice(kept.col - strip.col, kept.right - strip.col)
+                sums[place] += shares[part] * weight[part][..., None]
+                weights[place] += weight[part]
+                yield 1, []
+            last = row + self._cell[0] >= strip.height
+            bottom = strip.height if last else row + self._cell[0] - rows
+            start = 0 if row == 0 else row - rows
+            if bottom > start:
+                window = Window(start, strip.col, bottom - start, strip.width)
+                cut = slice(start - top, bottom - top)
+                yield 0, [self._piece(window, sums[cut], weights[cut])]
+
+    def _looked(self, seen: Window, outer: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Shares for what of a tile lies in the raster, and how much they count: less towards the tile's edge."""
+        photo, valid = self._reader.read(seen)[..., self._bands], self._reader.read_valid(seen)
+        if self._scale != (1.0, 1.0):
+            size = tuple(max(1, round(n * s)) for n, s in zip(seen.shape, self._scale, strict=True))
+            small = self._model.look(
+                shrink_or_grow(photo, *size), shrink_or_grow(valid[..., None].astype(np.float32), *size)[..., 0] > 0.5,
+                self._stretch,
+            )  # fmt: skip
+            shares = shrink_or_grow(np.ascontiguousarray(small), *seen.shape)
+        else:
+            shares = self._model.look(photo, valid, self._stretch)
+        ramps = [_ramp(size, margin) for size, margin in zip(outer.shape, self._margin, strict=True)]
+        weight = ramps[0][:, None] * ramps[1][None]
+        return shares * valid[..., None], weight[seen.slices(outer)]
+
+    def _piece(self, window: Window, sums: NDArray[np.float32], weights: NDArray[np.float32]) -> Piece:
+        shares = sums / np.maximum(weights, 1e-9)[..., None]
+        ids = np.array(self._model.reading.ids, np.uint8)
+        best = shares.argmax(2)
+        top = np.take_along_axis(shares, best[..., None], 2)[..., 0]
+        known = top > 0
+        return Piece(window, np.where(known, ids[best], 0).astype(np.uint8), np.round(top * 255).astype(np.uint8))
+
+
+def _ramp(size: int, margin: int) -> NDArray[np.float32]:
+    """From little at the ends up to 1 within twice the margin: those of neighbours add up to the same everywhere."""
+    places = (np.arange(size) + 0.5) / (2 * margin)
+    found: NDArray[np.float32] = np.minimum(1.0, np.minimum(places, places[::-1])).astype(np.float32)
+    return found
