@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.protocol import Case, Verdict, WrongError, circumstances, measure, missing
 
-AREAS = ("blend", "export", "brush", "backends")
+AREAS = ("blend", "export", "brush", "backends", "metrics")
 
 
 def main() -> int:

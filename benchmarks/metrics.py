@@ -46,7 +46,8 @@ def _similarity(count: int, window: Window) -> Case:
         options: dict[str, Any] = {"data_range": 255, "channel_axis": -1}
         if window == "gaussian":
             options |= {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-        return np.array([structural_similarity(a, b, **options) for a, b in zip(one, other, strict=True)])
+        compare: Callable[..., float] = structural_similarity
+        return np.array([compare(a, b, **options) for a, b in zip(one, other, strict=True)])
 
     reference = _reference(theirs, "skimage")
     return Case(

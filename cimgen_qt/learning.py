@@ -11,13 +11,25 @@ from cimgen_qt.core.jobs import Job
 from cimgen_qt.core.render import PristineView
 from cimgen_qt.core.scope import changed_scope
 from cimgen_qt.core.snapshot import ADAPTER, Snapshot
+from cimgen_qt.datasets.job import make_dataset
+from cimgen_qt.datasets.request import DatasetRequest
 from cimgen_qt.evaluation.request import EvaluateRequest
 from cimgen_qt.generators.adapters import unpack
 from cimgen_qt.generators.catalog import BUILT_IN, DEFAULT_GENERATOR, model_card
 from cimgen_qt.opening import open_project
 from cimgen_qt.training.request import MODES, AdaptRequest, TrainRequest
 
-__all__ = ["AdaptRequest", "EvaluateRequest", "TrainRequest", "adapter_for", "run_adapt", "run_evaluate", "run_train"]
+__all__ = [
+    "AdaptRequest",
+    "DatasetRequest",
+    "EvaluateRequest",
+    "TrainRequest",
+    "adapter_for",
+    "run_adapt",
+    "run_dataset",
+    "run_evaluate",
+    "run_train",
+]
 _INSTALL = "pip install 'cimgen[train]' brings it, several hundred megabytes; rendering does without."
 
 
@@ -57,6 +69,14 @@ def run_adapt(request: AdaptRequest) -> Job[dict[str, Any]]:
             with project.act("adapt", facts) as act:
                 act.attach(ADAPTER, data)
         return facts
+
+
+def run_dataset(request: DatasetRequest) -> Job[dict[str, Any]]:
+    """Cut tiles to learn from, of folders, files or an open project."""
+    if request.project is None:
+        return (yield from make_dataset(request))
+    with open_project(Path(request.project), read_only=True) as opened:
+        return (yield from make_dataset(request, opened.snapshot(), opened.project.palette))
 
 
 def run_evaluate(request: EvaluateRequest) -> Job[dict[str, Any]]:

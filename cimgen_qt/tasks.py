@@ -30,6 +30,7 @@ from cimgen_qt.core.verification import report as verification_report
 from cimgen_qt.core.verification import verify
 from cimgen_qt.generators import open_generator
 from cimgen_qt.generators.catalog import DEFAULT_SEGMENTER
+from cimgen_qt.generators.devices import Choice
 from cimgen_qt.opening import RELINK, open_project, snapshot_of, source_of
 from cimgen_qt.raster.delivery import open_composite, open_delivered, open_delivery
 from cimgen_qt.raster.maps import MapOptions, open_map
@@ -99,6 +100,8 @@ class RenderRequest:
     """Pixels by which changed areas are widened."""
     adapted: bool = True
     """Use the adapter of the project where it was made for this model."""
+    precision: str = "fp32"
+    """Of the CPU: fp32 gives the same pixels everywhere; auto and bf16 may be faster and differ between machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,9 @@ def run_render(request: RenderRequest) -> Job[Rendered]:
     blend = BlendSettings.from_json(request.blend)
     with snapshot_of(Path(request.project), request.revision) as snapshot:
         adapter = learning.adapter_for(snapshot, request.model) if request.adapted else None
-        generator = open_generator(request.model, snapshot.palette, request.device, adapter=adapter)
+        generator = open_generator(
+            request.model, snapshot.palette, request.device, adapter=adapter, precision=request.precision
+        )
         try:
             scope = scope_of(snapshot, request.scope, request.grow)
             return (yield from render(snapshot, scope, generator, request.seed, blend))
@@ -273,7 +278,8 @@ def run_replay(request: ReplayRequest) -> Job[dict[str, Any]]:
 
         def open_model(model: Mapping[str, Any], adapter: bytes | None) -> Generator:
             name = request.model or str(model["source"] or model["name"])
-            return open_generator(name, sidecar.palette, request.device, adapter=adapter)
+            used = Choice.like(str(model.get("device", ""))) if request.device == "auto" else Choice(request.device)
+            return open_generator(name, sidecar.palette, used.device, adapter=adapter, precision=used.precision)
 
         done = yield from replay(sidecar, source, classes, delivered, open_model)
     return {
@@ -300,6 +306,7 @@ _JOBS: dict[str, tuple[type[Any], Callable[[Any], Job[Any]]]] = {
     "export": (ExportRequest, run_export),
     "verify": (VerifyRequest, run_verify),
     "replay": (ReplayRequest, run_replay),
+    "dataset": (learning.DatasetRequest, learning.run_dataset),
     "train": (learning.TrainRequest, learning.run_train),
     "adapt": (learning.AdaptRequest, learning.run_adapt),
     "evaluate": (learning.EvaluateRequest, learning.run_evaluate),

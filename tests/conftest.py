@@ -7,6 +7,12 @@ import pytest
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(autouse=True)
+def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes to the user's own folders."""
+    monkeypatch.setenv("CIMGEN_DATA", str(tmp_path_factory.getbasetemp() / "cimgen"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real imagery; a clone without it skips what needs it."""

@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "export": commands.export,
     "verify": commands.verify,
     "replay": commands.replay,
+    "dataset": learning.dataset,
     "train": learning.train,
     "adapt": learning.adapt,
     "evaluate": learning.evaluate,

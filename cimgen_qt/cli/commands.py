@@ -94,7 +94,7 @@ def render(options: argparse.Namespace, console: Console) -> int:
         blend["feather_metres"] = options.feather_m
     request = tasks.RenderRequest(
         str(options.project), options.model, options.seed, options.device, _scope(options), blend, grow=options.grow,
-        adapted=not options.plain,
+        adapted=not options.plain, precision=options.precision,
     )  # fmt: skip
     rendered = console.run(tasks.run_render(request))
     console.warn(*rendered.warnings)

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from cimgen_qt import learning
 from cimgen_qt.cli.console import Console
+from cimgen_qt.datasets.request import with_preset
 
 OK = 0
+_DATASET = (
+    "images", "maps", "project", "palette", "name", "side", "smallest", "test", "validation", "held_out", "seed",
+    "table", "field", "class_name", "layer", "tolerance", "urban", "dominant", "blur", "seam",
+)  # fmt: skip
+"""Options that stand for fields of the request, where they are given."""
+
+
+def dataset(options: argparse.Namespace, console: Console) -> int:
+    """Cut tiles, and say what was kept and why the rest was not."""
+    named = {name: getattr(options, name) for name in _DATASET}
+    given: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in named.items() if v is not None}
+    request = learning.DatasetRequest(str(options.out), **given)
+    if options.preset:
+        request = replace(with_preset(request, options.preset), **given)
+    if options.keep_copies:
+        request = replace(request, duplicates=False)
+    facts = console.run(learning.run_dataset(request))
+    console.warn(*facts["notes"])
+    tiles = ", ".join(f"{split} {count}" for split, count in facts["tiles"].items())
+    removed = ", ".join(f"{reason} {count}" for reason, count in facts["removed"].items()) or "nothing"
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in facts["shares"].items())
+    console.result(facts, f"made {facts['dataset']}: {tiles}", f"classes: {shares}",
+                   f"left out: {removed}; see removed.csv and contact.png there")  # fmt: skip
+    return OK
 
 
 def train(options: argparse.Namespace, console: Console) -> int:

@@ -30,6 +30,7 @@ def build() -> argparse.ArgumentParser:
         _export,
         _verify,
         _replay,
+        _dataset,
         _train,
         _adapt,
         _evaluate,
@@ -117,6 +118,8 @@ def _render(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPar
     command.add_argument("--model", default="exemplar", metavar="M", help="name or path; see `cimgen models`")
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    command.add_argument("--precision", choices=("fp32", "auto", "bf16"), default="fp32",
+                         help="of the CPU: fp32 gives the same pixels everywhere, auto may be much faster")  # fmt: skip
     command.add_argument("--blend", choices=[mode.value for mode in BlendMode], default=BlendMode.MEMBRANE.value)
     command.add_argument("--feather", type=float, metavar="PX", help="width of the transition in pixels")
     command.add_argument("--feather-m", type=float, metavar="M", help="the same in metres")
@@ -136,6 +139,39 @@ def _export(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPar
     command.add_argument("target", type=Path, metavar="OUT.tif")
     command.add_argument("--profile", choices=PROFILES, default="same")
     command.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    return command
+
+
+def _dataset(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "dataset",
+        help="cut tiles to learn from",
+        description="Tiles of photos and maps, split into ground to learn from and ground that is held out, "
+        "without copies, blurred tiles and seams; what is left out is listed with its reason.",
+    )
+    command.add_argument("out", type=Path, metavar="DIR", help="new folder")
+    command.add_argument("--images", type=Path, metavar="I", help="a folder of photos, or one")
+    command.add_argument("--maps", type=Path, metavar="M", help="a folder of maps of the same names, or one map")
+    command.add_argument("--project", type=Path, metavar="P.cimgen", help="its photo and original map instead")
+    command.add_argument("--palette", type=Path, metavar="P", help="TOML, QML or a paletted raster's colour table")
+    command.add_argument("--preset", choices=("map2sat", "building2sat", "cityscapes"), help="a recipe of the paper")
+    command.add_argument("--name", metavar="N")
+    command.add_argument("--side", type=int, metavar="PX", help="of a tile (512)")
+    command.add_argument("--smallest", type=int, metavar="PX", help="of tiles at the edges of a scene (256)")
+    command.add_argument("--test", metavar="PATTERN", help="scenes held out for a test, such as tile[26]")
+    command.add_argument("--validation", metavar="PATTERN", help="scenes held out while training")
+    command.add_argument("--held-out", type=float, metavar="SHARE", help="of blocks, where no scene is (0.1)")
+    command.add_argument("--urban", type=float, metavar="SHARE", help="least share of buildings and roads")
+    command.add_argument("--dominant", type=float, metavar="SHARE", help="largest share of one class")
+    command.add_argument("--blur", type=float, metavar="V", help="least variance of the Laplacian (8)")
+    command.add_argument("--seam", type=float, metavar="R", help="largest straight jump, over the usual one (8)")
+    command.add_argument("--keep-copies", action="store_true", help="do not look for tiles of the same ground")
+    command.add_argument("--field", metavar="F", help="vectors: the attribute that holds the class")
+    command.add_argument("--class", dest="class_name", metavar="C", help="vectors: one class for every feature")
+    command.add_argument("--table", type=Path, metavar="T", help="TOML or JSON: value of the map -> class")
+    command.add_argument("--layer", metavar="L", help="vectors: the layer of a GeoPackage")
+    command.add_argument("--tolerance", type=float, metavar="D", help="coloured maps: how far a colour may be off")
+    command.add_argument("--seed", type=int, metavar="N")
     return command
 
 

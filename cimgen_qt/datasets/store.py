@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimgen_qt.core.errors import CimgenError
+from cimgen_qt.core.grid import Grid
 from cimgen_qt.core.palette import Palette
 from cimgen_qt.core.raster import Labels, Pixels
 from cimgen_qt.core.toml import load_toml
 from cimgen_qt.raster.rasterio_io import open_raster
 
-FACTS, TABLE = "dataset.toml", "tiles.csv"
+FACTS, TABLE, REMOVED, CONTACT = "dataset.toml", "tiles.csv", "removed.csv", "contact.png"
+SPLITS = ("train", "validation", "test")
+FORMAT = 1
+_IMAGES, _LABELS, _INSTANCES = "images", "labels", "instances"
 
 
 @dataclass(frozen=True, slots=True)
 class TileRecord:
+    """Where a tile lies in its scene, in pixels, and its files below the dataset's folder."""
+
     name: str
     split: str
     scene: str
@@ -29,10 +42,13 @@ class TileRecord:
     width: int
     image: str
     labels: str
+    instances: str = ""
 
 
 @dataclass(frozen=True)
 class Dataset:
+    """An opened dataset; `palette` gives the classes that its labels hold."""
+
     path: Path
     name: str
     palette: Palette
@@ -40,23 +56,137 @@ class Dataset:
     tiles: tuple[TileRecord, ...]
 
     def split(self, name: str) -> tuple[TileRecord, ...]:
+        """Tiles of "train", "validation" or "test"."""
         return tuple(tile for tile in self.tiles if tile.split == name)
 
     def read(self, record: TileRecord) -> tuple[Pixels, Labels]:
-        with open_raster(self.path / record.image) as photo, open_raster(self.path / record.labels) as labels:
-            return photo.read(photo.info.grid.window), labels.read(labels.info.grid.window)[..., 0]
+        """Photo (height, width, bands) and class ids (height, width). Raises CimgenError where they do not fit."""
+        photo, labels = self._read(record.image), self._read(record.labels)[..., 0].astype(np.uint8)
+        if photo.shape[:2] != labels.shape:
+            raise CimgenError(
+                f"photo and classes of the tile {record.name} differ in size", hint="Make the dataset anew."
+            )
+        return photo, labels
 
     def read_instances(self, record: TileRecord) -> NDArray[np.int32] | None:
-        return None
+        """Numbers of objects (height, width), 0 for none; None where the dataset has no such maps."""
+        return self._read(record.instances)[..., 0].astype(np.int32) if record.instances else None
+
+    def _read(self, name: str) -> Pixels:
+        path = self.path / name
+        if self.path.resolve() not in path.resolve().parents:
+            raise CimgenError(f"{name} lies outside the dataset", hint="Is tiles.csv the one that came with it?")
+        with open_raster(path) as reader:
+            return reader.read(reader.info.grid.window)
 
 
 def open_dataset(path: Path) -> Dataset:
-    if not (path / FACTS).is_file():
+    """Raises CimgenError where it is none, of a newer format, or its table is damaged."""
+    if not (path / FACTS).is_file() or not (path / TABLE).is_file():
         raise CimgenError(f"{path} is no dataset", hint="Make one with `cimgen dataset`.")
     facts = load_toml(path / FACTS)
-    with (path / TABLE).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    kinds = {"row": int, "col": int, "height": int, "width": int}
-    tiles = tuple(TileRecord(**{k: kinds.get(k, str)(r[k]) for k in TileRecord.__slots__}) for r in rows)
-    palette = Palette.from_json({"name": facts["name"], "classes": facts["classes"]})
-    return Dataset(path, str(facts["name"]), palette, facts.get("metres_per_pixel"), tiles)
+    if facts.get("format") != FORMAT:
+        raise CimgenError(f"{path} is a dataset of format {facts.get('format')}", hint=f"This program knows {FORMAT}.")
+    metres = facts.get("metres_per_pixel")
+    try:
+        palette = Palette.from_json({"name": facts["name"], "classes": facts["classes"]})
+        with (path / TABLE).open(newline="", encoding="utf-8") as file:
+            tiles = tuple(_record(row) for row in csv.DictReader(file))
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise CimgenError(f"the dataset {path} is damaged: {error}", hint="Make it anew.") from error
+    return Dataset(path, str(facts["name"]), palette, None if metres is None else float(metres), tiles)
+
+
+def _record(row: Mapping[str, str]) -> TileRecord:
+    if row["split"] not in SPLITS:
+        raise ValueError(f"there is no split {row['split']!r}")
+    numbers = {name: int(row[name]) for name in ("row", "col", "height", "width")}
+    texts = {name: row[name] for name in ("name", "split", "scene", "image", "labels")}
+    return TileRecord(**texts, **numbers, instances=row.get("instances") or "")  # type: ignore[arg-type]
+
+
+class DatasetWriter:
+    """Builds a dataset beside its place; `commit` sets it there, leaving without it leaves nothing."""
+
+    def __init__(self, target: Path) -> None:
+        """Raises CimgenError where something is at the target already, or its folder cannot be written."""
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise CimgenError(f"{target} exists already", hint="Name a new folder for the dataset.")
+        self._target = target
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        except OSError as error:
+            raise CimgenError(f"{target} cannot be made: {error.strerror}", hint="Choose another place.") from error
+        for name in (_IMAGES, _LABELS):
+            (self._folder / name).mkdir()
+        self._records: list[tuple[TileRecord, Sequence[float]]] = []
+
+    def add(
+        self, name: str, split: str, scene: str, place: tuple[int, int], photo: Pixels, labels: Labels, grid: Grid,
+        shares: Sequence[float], instances: NDArray[np.int32] | None = None,
+    ) -> None:  # fmt: skip
+        """One tile: PNG where that holds it and it has no position, else GeoTIFF with its `grid`."""
+        plain = photo.dtype == np.uint8 and photo.shape[2] in (1, 3, 4) and not grid.is_georeferenced
+        ending = ".png" if plain else ".tif"
+        record = TileRecord(
+            name, split, scene, place[0], place[1], labels.shape[0], labels.shape[1], f"{_IMAGES}/{name}{ending}",
+            f"{_LABELS}/{name}{ending}", "" if instances is None else f"{_INSTANCES}/{name}.tif",
+        )  # fmt: skip
+        self._write(record.image, photo, grid)
+        self._write(record.labels, labels[..., None], grid)
+        if instances is not None:
+            (self._folder / _INSTANCES).mkdir(exist_ok=True)
+            self._write(record.instances, np.minimum(instances, 65535).astype(np.uint16)[..., None], grid)
+        self._records.append((record, shares))
+
+    def _write(self, name: str, pixels: NDArray[Any], grid: Grid) -> None:
+        from cimgen_qt.raster.tile_file import write_tile
+
+        write_tile(self._folder / name, pixels, grid)
+
+    def write_text(self, name: str, text: str) -> None:
+        """A file of its own, such as the list of what was removed."""
+        (self._folder / name).write_text(text, encoding="utf-8")
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        (self._folder / name).write_bytes(data)
+
+    def commit(self, name: str, palette: Palette, metres: float | None, recipe: Mapping[str, Any]) -> None:
+        """Write table and facts, and set the folder in place."""
+        text = io.StringIO()
+        known = [field.name for field in fields(TileRecord)]
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*known, *(f"share {c.name}" for c in palette)])
+        for record, shares in self._records:
+            writer.writerow([*(getattr(record, field) for field in known), *(f"{share:.4f}" for share in shares)])
+        self.write_text(TABLE, text.getvalue())
+        self.write_text(FACTS, _facts(name, palette, metres, recipe))
+        try:
+            if self._target.exists():
+                self._target.rmdir()
+            self._folder.rename(self._target)
+        except OSError as error:
+            raise CimgenError(
+                f"{self._target} cannot be made: {error.strerror}", hint="Choose another place."
+            ) from error
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _facts(name: str, palette: Palette, metres: float | None, recipe: Mapping[str, Any]) -> str:
+    lines = [f"format = {FORMAT}", f"name = {json.dumps(name)}"]
+    if metres is not None:
+        lines.append(f"metres_per_pixel = {metres!r}")
+    lines.append("\n[recipe]")
+    lines += [f"{key} = {json.dumps(value)}" for key, value in recipe.items() if value is not None]
+    for known in palette:
+        lines.append("\n[[classes]]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in asdict(known).items() if value is not None]
+    return "\n".join(lines) + "\n"

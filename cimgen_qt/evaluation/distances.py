@@ -42,12 +42,13 @@ def frechet(one: Features, other: Features) -> float:
 
 def _root(covariance: Features) -> Features:
     """R with R R' the covariance: triangular, or by eigenvalues where some feature never changes."""
+    found: Features
     try:
-        return np.linalg.cholesky(covariance)
+        found = np.linalg.cholesky(covariance).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(covariance)
-        found: Features = vectors * np.sqrt(np.clip(values, 0, None))
-        return found
+        found = vectors * np.sqrt(np.clip(values, 0, None))
+    return found
 
 
 def kernel(one: Features, other: Features, seed: int = 0) -> Estimate:

@@ -24,7 +24,7 @@ FEW = 200
 BRACKETS = "In brackets: 95 % of bootstrap replicates by tile."
 WARNINGS = (
     "A generator that was trained with this network as its judge looks better here than to other eyes.",
-    "Raw KID takes its sets for independent, but they are pairs: the photo itself is far below 0, so less is not better.",
+    "Raw KID takes its sets for independent, but they are pairs: the photo itself is far below 0; less is not better.",
 )
 """What a reader has to know of the figures."""
 

@@ -62,7 +62,8 @@ def evaluate(request: EvaluateRequest) -> Job[dict[str, Any]]:
         rows += _measured(way.name, cases, filled[way.name], real, eye)
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"dataset": dataset.name, "split": request.split, "edits": len(cases), "seed": request.seed,
-             "ways": list(request.ways), "floor": None if floor is None else asdict(floor), "figures": [row.to_json() for row in rows]}  # fmt: skip
+             "ways": list(request.ways), "floor": floor and asdict(floor),
+             "figures": [row.to_json() for row in rows]}  # fmt: skip
     write_text(folder / "figures.json", json.dumps(facts, indent=1) + "\n")
     write_text(folder / "figures.md", table(rows, floor))
     write_bytes(folder / "sheet.png", _sheet(cases, [filled[way.name] for way in ways]))

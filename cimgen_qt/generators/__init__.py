@@ -18,13 +18,14 @@ def open_generator(
     threads: int = 0,
     low_memory: bool = False,
     adapter: bytes | None = None,
+    precision: str = "fp32",
 ) -> Generator:
     """`model` is "flat", "exemplar", the name of a listed model, or the path of a card, folder, .onnx, .emd or .dlpk.
 
     With a `palette`, classes that do not fit are refused now, not first when a scene is prepared. `device` is auto,
     cpu, cuda, cuda:1, directml, coreml or openvino (of a network of PyTorch's: auto, cpu, cuda, cuda:1 or mps); the
     generator's spec tells the one in use and why. `threads` 0: one a core. `adapter` changes a model's weights for one
-    scene. Raises ModelError.
+    scene; `precision` is fp32, auto or bf16, see `devices.Choice`. Raises ModelError.
     """
     match model:
         case "flat":
@@ -39,7 +40,7 @@ def open_generator(
             from cimgen_qt.generators.catalog import model_card
             from cimgen_qt.generators.devices import Choice
 
-            card, choice = model_card(model), Choice(device, threads, low_memory)
+            card, choice = model_card(model), Choice(device, threads, low_memory, precision)
             if card.runs_in_torch:
                 from cimgen_qt.generators.torch_backend import Torch
 

@@ -60,7 +60,7 @@ class TrainConfig:
 
     name: str
     recipe: str
-    dataset: str
+    dataset: str = ""
     seed: int = 1
     start: str = ""
     freeze: tuple[str, ...] = ()
@@ -152,6 +152,8 @@ def _require_sense(config: TrainConfig, where: str) -> None:
     ):
         if value not in known:
             raise CimgenError(f"{where}: there is no {name} {value!r}", hint=f"There are: {', '.join(known)}.")
+    if not config.dataset:
+        raise CimgenError(f"{where} does not say dataset", hint="Name it there, or by --dataset.")
     for name in ("steps", "batch", "crop", "judge_every", "judge_on", "keep_every", "sample_every"):
         if getattr(schedule, name) < 1:
             raise CimgenError(f"{where}: schedule.{name} is below 1", hint="Give a whole number from 1 on.")

@@ -18,12 +18,15 @@ from cimgen_qt.networks.to_onnx import export, require_same
 from cimgen_qt.training.config import TrainConfig
 from cimgen_qt.training.crops import class_channels
 from cimgen_qt.training.recipe import Recipe
+from cimgen_qt.training.recipes.fast import FastRecipe
+from cimgen_qt.training.recipes.paired import PairedRecipe
+from cimgen_qt.training.recipes.unpaired import UnpairedRecipe
 from cimgen_qt.training.state import save_weights
 
 MODEL = "model"
 JUDGES = "judges.safetensors"
 """The discriminators that a generator learned with: adapting it goes on with them."""
-_LIMIT = 1e-3
+_LIMIT = 5e-3
 """Of the largest difference between network and export, in units of its output, where weights are kept in full."""
 _BANDS = ("red", "green", "blue")
 
@@ -63,6 +66,8 @@ def _inputs(recipe: Recipe, classes: int) -> tuple[CardInput, ...]:
         )
     if recipe.name == "segment":
         return (CardInput("photo", "input", 3, range=(-1.0, 1.0), bands=_BANDS),)
+    if recipe.name in ("unpaired", "fast"):
+        return (CardInput("labels-onehot", "input", classes),)
     return (CardInput("labels-onehot", "input", classes), CardInput("edges", "input", 1))
 
 
@@ -83,8 +88,11 @@ def _card(
     if isinstance(network, ContextGenerator):
         facts = {"tile": 512, "stride": context.STRIDE, "halo": context.reach(network.shape)}
         extra |= {"network": "context", "dilations": ",".join(map(str, network.shape.dilations))}
+    elif isinstance(recipe, (PairedRecipe, UnpairedRecipe, FastRecipe)):
+        facts["stride"] = recipe.architecture.stride
     elif recipe.name == "segment":
         facts = {"tile": 512, "stride": segmenter.STRIDE, "halo": 128}
+        extra["activation"] = "softmax"
         kind, output = "image-to-map", CardOutput("output", tuple(c.name for c in classes), (-20.0, 20.0))
     return ModelCard(
         name=config.name, version=config.card.version, kind=kind, path=path, file=file, sha256=sha256,

@@ -40,7 +40,9 @@ def train(request: TrainRequest) -> Job[dict[str, Any]]:
         crops = yield from _crops(config, dataset, "train")
         held_out = yield from _crops(config, dataset, "validation" if dataset.split("validation") else "train")
         settle(config.seed, -1, 0)
-        recipe = open_recipe(config, len(class_channels(dataset.palette)), machine.device)
+        ids = class_channels(dataset.palette)
+        colours = [known.colour for class_id in ids if (known := dataset.palette.get(class_id)) is not None]
+        recipe = open_recipe(config, len(ids), machine.device, colours)
         if config.start:
             notes.append(begin_from(recipe.modules()["generator"], config.start))
             recipe.begin_average()

@@ -11,7 +11,7 @@ from PIL import Image
 from cimgen_qt.core.blend import BlendMode
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.jobs import run_inline
-from cimgen_qt.datasets.store import TileRecord, open_dataset
+from cimgen_qt.datasets.store import open_dataset
 from cimgen_qt.evaluation.figures import Real, figures_of, table
 from cimgen_qt.evaluation.held_out import Filled, cases_of
 from cimgen_qt.evaluation.job import evaluate, way_of
@@ -19,6 +19,7 @@ from cimgen_qt.evaluation.request import EvaluateRequest
 from tests.evaluation.grounds import PALETTE, case
 
 TILES = 2
+COLUMNS = ("name", "split", "scene", "row", "col", "height", "width", "image", "labels")
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +32,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "images").mkdir()
     (path / "labels").mkdir()
     with (path / "tiles.csv").open("w", newline="") as file:
-        rows = csv.DictWriter(file, list(TileRecord.__slots__))
+        rows = csv.DictWriter(file, COLUMNS)
         rows.writeheader()
         for number in range(TILES):
             ground = case(number, 264).ground
             image, labels = f"images/{number}.png", f"labels/{number}.png"
             Image.fromarray(ground.photo).save(path / image)
             Image.fromarray(ground.labels).save(path / labels)
-            rows.writerow(dict(zip(TileRecord.__slots__, (f"t{number}", "test", f"scene{number}", 0, 0, 264, 264, image,
-                                                          labels), strict=True)))  # fmt: skip
+            place = {"row": 0, "col": 0, "height": 264, "width": 264}
+            names = {"name": f"t{number}", "split": "test", "scene": f"scene{number}"}
+            rows.writerow({**names, **place, "image": image, "labels": labels})
     classes = "".join(
         f'[[classes]]\nid = {c.id}\nname = "{c.name}"\ncolour = {list(c.colour)}\n' for c in PALETTE.classes
     )

@@ -27,7 +27,7 @@ def real_patches(shared_data: Path) -> NDArray[np.uint8]:
 def test_agrees_with_scikit_image(window: Window) -> None:
     metrics = pytest.importorskip("skimage.metrics")
     rng = np.random.default_rng(3)
-    one = rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    one = rng.integers(0, 256, (5, 48, 64, 3), dtype=np.uint8)
     other = np.clip(one + rng.normal(0, 30, one.shape), 0, 255).astype(np.uint8)
     theirs = [
         metrics.structural_similarity(a, b, data_range=255, channel_axis=-1, **OPTIONS[window])
@@ -50,3 +50,8 @@ def test_blur_is_less_alike_and_another_place_least(shared_data: Path, window: W
     little, much = (gaussian_filter(patches, (0, sigma, sigma, 0)) for sigma in (0.7, 3.0))
     near, far, strange = (ssim(patches, p, window).mean() for p in (little, much, np.roll(patches, 1, axis=0)))
     assert 1 > near > far > strange
+
+
+def test_no_patches_have_no_similarities() -> None:
+    empty = np.empty((0, 64, 64, 3), np.uint8)
+    assert ssim(empty, empty).shape == (0,)

@@ -23,6 +23,7 @@ from cimgen_qt.training.average import Average
 from cimgen_qt.training.batch import Batch
 from cimgen_qt.training.losses import hinge_discriminator, hinge_generator
 from cimgen_qt.training.machine import placed
+from cimgen_qt.training.schedules import late
 
 _JUDGED = (0, 2, 4, 10)
 
@@ -86,8 +87,7 @@ class ContextRecipe:
         self._stale = True
 
     def begin(self, step: int, steps: int) -> None:
-        late = self.options.decay_from * steps
-        factor = 1.0 if step < late else max(0.0, (steps - step) / max(1.0, steps - late))
+        factor = late(step, steps, self.options.decay_from)
         for optimizer, rate in ((self._g, self.options.rate), (self._d, self.options.judge_rate)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor

@@ -76,7 +76,7 @@ class FastRecipe:
         self.heads = PatchHeads([found.shape[1] for found in features], options.width)
         for module in (self.generator, self.discriminator):
             initialise(module, "cyclegan")
-            module.to(device)  # not channels last: see `held_out`
+            module.to(device)  # not channels last: with one sample, torch 2.13 gets instance norms wrong there
         self.heads.to(device)
         freeze(self.discriminator, first_parts(self.discriminator, options.frozen_judge))
         self._looks = Looks(device)

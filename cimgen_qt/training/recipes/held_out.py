@@ -1,8 +1,4 @@
-"""Figures of held-out ground that are the same for every recipe that paints, so that runs can be compared.
-
-Networks with instance norms must not learn channels last: with one sample a batch, the gradient that torch 2.13 gives
-on CPUs is wrong there, silently. The network that looks here has none and does not learn.
-"""
+"""Figures of held-out ground that are the same for every recipe that paints, so that runs can be compared."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class PairedRecipe:
         self.discriminator = MultiscaleDiscriminator(classes + 4, options.ndf, options.n_layers, options.num_d)
         for module in (self.generator, self.discriminator):
             initialise(module, "pix2pixhd")
-            module.to(device)  # not channels last: see `held_out`
+            module.to(device)  # not channels last: with one sample, torch 2.13 gets instance norms wrong there
         scales = range(options.num_d)
         frozen = [f"scale{s}_layer{layer}." for s in scales for layer in range(options.frozen_judge)]
         freeze(self.discriminator, frozen)

@@ -69,7 +69,7 @@ class UnpairedRecipe:
         self.judge_photo, self.judge_map = (PatchGAN(3, options.ndf, options.n_layers) for _ in range(2))
         for module in self.modules().values():
             initialise(module, "cyclegan")
-            module.to(device)  # not channels last: see `held_out`
+            module.to(device)  # not channels last: with one sample, torch 2.13 gets instance norms wrong there
         for judge in (self.judge_photo, self.judge_map):
             freeze(judge, first_parts(judge, options.frozen_judge))
         self.pools = {"photo": ImagePool(options.pool), "map": ImagePool(options.pool)}
