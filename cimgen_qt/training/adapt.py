@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from cimgen_qt.generators.cards import ModelCard
 from cimgen_qt.generators.onnx_weights import weights_of
 from cimgen_qt.networks.context import ContextGenerator, shape_of
 from cimgen_qt.networks.lora import lower, merged
-from cimgen_qt.training.crops import CropOptions, Crops, held_out_batches
+from cimgen_qt.training.crops import CropOptions, Crops, Tile, held_out_batches
 from cimgen_qt.training.ground import read_ground
 from cimgen_qt.training.loop import judged, settle
 from cimgen_qt.training.machine import Machine, open_machine, reproducible
@@ -66,9 +66,14 @@ def adapt(request: AdaptRequest, scene: SceneView, card: ModelCard) -> Job[Adapt
 
     Raises ModelError where the model is no context-aware generator, CimgenError where the scene has too little ground.
     """
-    model, base, network = _network(card)
     scale = Lattice.of(GeneratorSpec(card.name, metres_per_pixel=card.metres_per_pixel), scene.grid).scale
     learned, held_out = yield from read_ground(scene, card, scale, request.seed)
+    return (yield from adapt_to(request, card, learned, held_out))
+
+
+def adapt_to(request: AdaptRequest, card: ModelCard, learned: Sequence[Tile], held_out: Sequence[Tile]) -> Job[Adapted]:
+    """Learn from some tiles and be judged on others; classes are channels of the model. Raises as `adapt` does."""
+    model, base, network = _network(card)
     with reproducible(request.threads):
         machine = open_machine(request.device, "auto")
         settle(request.seed, -1, 0)
