@@ -89,7 +89,7 @@ def models_report(action: str, model: str | None) -> tuple[bool, dict[str, Any],
     if action == "list":
         entries = catalog.list_models()
         rows = [catalog.describe(entry) for entry in entries]
-        lines = [f"{e.name} ({e.origin})" + (f": {e.problem}" if e.problem else "") for e in entries]
+        lines = [f"{e.name} ({e.origin}){_told(e)}" for e in entries]
         return True, {"models": rows}, lines
     if model is None:
         raise ModelError(f"which model shall be {action}ed?", hint="Name it, or give its path.")
@@ -107,3 +107,9 @@ def models_report(action: str, model: str | None) -> tuple[bool, dict[str, Any],
         return True, facts, [f"{key}: {value}" for key, value in facts.items()]
     problems = catalog.verify(card)
     return not problems, {"model": card.name, "problems": problems}, problems or [f"{card.name} is sound"]
+
+
+def _told(entry: catalog.Entry) -> str:
+    if entry.card is not None and entry.card.kind == "image-to-map":
+        return ": reads classes from a photo, for `cimgen map`"
+    return f": {entry.problem}" if entry.problem else ""

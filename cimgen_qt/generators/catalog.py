@@ -121,14 +121,16 @@ def _size(card: ModelCard, name: str) -> int:
 
 def verify(card: ModelCard) -> list[str]:
     """Every problem of a card and its files; empty if it can be used. Reads all weights, runs nothing."""
-    problems = [card.unfit] if card.unfit else []
+    problems = [card.unfit] if card.unfit and card.kind != "image-to-map" else []
     if card.path.suffix.lower() == ".dlpk":
         return problems
     if not card.file:
         return [*problems, "it names no file of weights"]
     try:
         if not card.file.lower().endswith(".onnx"):
-            require_file(card, card.file)
+            path = require_file(card, card.file)
+            if card.sha256:
+                require_hash(card.file, file_sha256(path), card.sha256)
             return problems
         weights = load_weights(card)
     except ModelError as error:

@@ -31,6 +31,14 @@ def read_card(path: Path) -> ModelCard:
         case ".onnx":
             beside = _card_beside(path)
             return load_card(beside) if beside is not None else bare_onnx_card(path)
+        case ".pth" | ".safetensors":
+            beside = _card_beside(path)
+            if beside is None:
+                raise ModelError(
+                    f"{path.name} has no card: weights alone do not say which classes its channels are",
+                    hint="`cimgen models add FILE --classes a,b,c --licence L` writes one.",
+                )
+            return load_card(beside)
         case ".emd":
             return emd_card(path)
         case ".dlpk":
@@ -49,7 +57,7 @@ def bare_onnx_card(path: Path) -> ModelCard:
 
 
 def _card_beside(path: Path) -> Path | None:
-    """The card of an ONNX file: of its own name, or the folder's if that speaks of it."""
+    """The card of a file of weights: of its own name, or the folder's if that speaks of it."""
     own = path.with_suffix(".toml")
     if own.is_file():
         return own

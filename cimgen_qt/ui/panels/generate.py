@@ -61,6 +61,8 @@ class GeneratePanel(QtWidgets.QWidget):
         choices = self._workbench.choices
         model, seed, blend = QtWidgets.QComboBox(self), QtWidgets.QSpinBox(self), QtWidgets.QComboBox(self)
         for entry in list_models():
+            if entry.card is not None and entry.card.kind == "image-to-map":
+                continue
             model.addItem(entry.name, entry.source)
             model.setItemData(model.count() - 1, entry.problem or entry.origin, QtCore.Qt.ItemDataRole.ToolTipRole)
         for mode, (text, meaning) in _BLENDS.items():
