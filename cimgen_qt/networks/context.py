@@ -197,5 +197,6 @@ def reach(shape: ContextShape) -> int:
     down = 1 + 2 * (1 + 2 + 4)
     trunk = sum(dilation + 1 for dilation in shape.dilations) * STRIDE
     up = 2 * (4 + 2 + 1) + 1
-    colours = (FAR // 2 + 1) * STRIDE
-    return -(-(max(down + trunk, colours) + up) // STRIDE) * STRIDE
+    colours = (FAR // 2 + 2) * STRIDE  # the squares, the bilinear step, and the place within a cell
+    guide = 4 - 1 + 3 * 4 + 2 * 2 + 2 * 1 + 1  # pooled to a quarter, looked at, set in, brought up
+    return -(-max(down + trunk + up, colours + guide) // STRIDE) * STRIDE
