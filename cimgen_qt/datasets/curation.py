@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from cimgen_qt.core.raster import Labels, Mask, Pixels
 
 URBAN = ("building", "road")
+WHOLE = 0.85
+"""The share of a row or column that a seam goes along: shores and walls end sooner."""
 LONG = 64
 """Shorter lines than this, in pixels, are walls as well as seams."""
 
@@ -90,11 +92,12 @@ def sharpness(light: NDArray[np.float32]) -> float:
 
 
 def seam(light: NDArray[np.float32]) -> float:
-    """The strongest jump along a whole row or column, one way all along it, over the usual one."""
+    """The strongest jump along a row or column, the same way nearly all along it, over the usual one."""
     worst = 0.0
     for axis in (0, 1):
         jumps = np.diff(light, axis=axis)
-        along = np.abs(np.median(jumps, axis=1 - axis))
+        least, most = np.quantile(jumps, [1 - WHOLE, WHOLE], axis=1 - axis)
+        along = np.maximum(np.maximum(least, -most), 0)
         usual = float(np.median(np.abs(jumps))) + 0.5
         worst = max(worst, float(along.max()) / usual)
     return worst

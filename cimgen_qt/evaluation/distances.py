@@ -83,5 +83,15 @@ def sliced(one: Features, other: Features, seed: int = 0) -> float:
     a, b = np.sort(one @ directions, axis=0), np.sort(other @ directions, axis=0)
     count = min(len(a), len(b))
     steps = (np.arange(count) + 0.5) / count
-    a, b = (np.quantile(x, steps, axis=0) if len(x) != count else x for x in (a, b))
+    a, b = (_between(x, steps * len(x) - 0.5) if len(x) != count else x for x in (a, b))
     return float(((a - b) ** 2).mean() * one.shape[1])
+
+
+def _between(rows: Features, places: NDArray[np.float64]) -> Features:
+    """Rows at places between them, linearly."""
+    places = np.clip(places, 0, len(rows) - 1)
+    below = places.astype(np.int64)
+    above = np.minimum(below + 1, len(rows) - 1)
+    share = (places - below)[:, None]
+    found: Features = rows[below] * (1 - share) + rows[above] * share
+    return found

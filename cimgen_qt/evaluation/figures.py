@@ -17,7 +17,7 @@ from cimgen_qt.evaluation.patches import cut, places_inside, places_outside
 from cimgen_qt.evaluation.seam import jump_ratio, ring_gap
 from cimgen_qt.evaluation.structure import ssim
 
-REPLICATES = 200
+REPLICATES = 100
 NEAR_ONE = 0.15
 FEW = 200
 """Below so many patches a distance of distributions says little."""
