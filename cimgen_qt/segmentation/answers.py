@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,7 +35,7 @@ _MAP_BANDS = ("red", "green", "blue")
 
 @dataclass(frozen=True)
 class Reading:
-    """How the channels of an answer stand for classes of a palette. `ids[i]` is the class of the i-th share."""
+    """How the channels of an answer stand for classes of a palette: `ids[i]` is the class of the i-th channel."""
 
     palette: Palette
     ids: tuple[int, ...]
@@ -43,16 +44,36 @@ class Reading:
     """The answer is a map as a picture, in the colours of the palette."""
     notes: tuple[str, ...] = ()
 
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The class of the i-th share: each once, though several channels may stand for it."""
+        return tuple(dict.fromkeys(self.ids))
+
     def shares(self, answer: NDArray[np.generic]) -> Shares:
-        """From (channel, height, width), or (height, width) of class numbers. Raises ModelError for other shapes."""
+        """From (channel, height, width), or (height, width) of one. Raises ModelError for other shapes."""
         if answer.ndim == 2:
             answer = answer[None]
         if self.colours:
             return _nearest(answer, self.palette, self.ids)
-        count = len(self.ids)
         if self.activation == "index":
-            found: Shares = np.moveaxis((answer[0][None] == np.arange(count)[:, None, None]).astype(np.float32), 0, 2)
+            number = np.rint(answer[0]).astype(np.int64)
+            known = (number >= 0) & (number < len(self.ids))
+            label = np.where(known, np.array(self.ids)[np.where(known, number, 0)], -1)
+            found: Shares = (label[..., None] == np.array(self.classes)).astype(np.float32)
             return found
+        return self._merged(self._channels(answer))
+
+    def _merged(self, values: Shares) -> Shares:
+        """Shares of channels that mean the same are added; of those that mean nothing here the largest counts."""
+        if len(self.classes) == len(self.ids):
+            return values
+        ids = np.array(self.ids)
+        alike = [(i, values[..., ids == i]) for i in self.classes]
+        parts = [found.max(2) if i == UNLABELLED else found.sum(2) for i, found in alike]
+        return np.stack(parts, 2)
+
+    def _channels(self, answer: NDArray[np.generic]) -> Shares:
+        count = len(self.ids)
         values: Shares = np.moveaxis(answer, 0, 2).astype(np.float32)
         if not np.isfinite(values).all():
             raise ModelError("the model answered with values that are no numbers", hint="Try the device cpu.")
@@ -94,7 +115,11 @@ def reading_of(card: ModelCard, palette: Palette | None, channels: int | None, i
     if len(names) == 1 and channels == 1:
         names = {0: ("background",), 1: next(iter(names.values()))}
     count = max(names) + 1
-    chosen = _own_palette(names) if palette is None else palette
+    if channels is not None and not integer and channels != count and (channels, count) != (1, 2):
+        raise ModelError(
+            f"{card.name} answers with {channels} channels for {count} classes", hint="Name its classes in its card."
+        )
+    chosen = _own_palette(names, {c.name: c.colour for c in card.classes}) if palette is None else palette
     ids = tuple(_id_of(names.get(index, ()), chosen) for index in range(count))
     if not any(ids):
         raise ModelError(
@@ -126,25 +151,30 @@ def _id_of(names: tuple[str, ...], palette: Palette) -> int:
     return UNLABELLED
 
 
-def _own_palette(names: dict[int, tuple[str, ...]]) -> Palette:
+def _own_palette(names: dict[int, tuple[str, ...]], colours: Mapping[str, tuple[int, int, int] | None]) -> Palette:
     made = [SemanticClass(UNLABELLED, "unlabelled", (128, 128, 128))]
     for name, *aliases in names.values():
         if name.casefold() not in _NOTHING:
             number = len(made)
-            made.append(SemanticClass(number, name, _COLOURS[(number - 1) % len(_COLOURS)], aliases=tuple(aliases)))
+            colour = colours.get(name) or _COLOURS[(number - 1) % len(_COLOURS)]
+            made.append(SemanticClass(number, name, colour, aliases=tuple(aliases)))
     return palette_of(made, "of the model")
 
 
 def decided(reading: Reading, answer: NDArray[np.generic]) -> Reading:
-    """With an activation where the card says none: shares are taken as such if they are, else they are made."""
+    """With an activation where the card says none: shares are taken as such if they are, else they are made.
+
+    Shares may sum to 1, or stand each for itself (one sigmoid a class).
+    """
     if reading.activation or reading.colours:
         return reading
+    if answer.ndim == 2:
+        answer = answer[None]
     values = np.asarray(answer, np.float32)
     within = values.min() >= -1e-3 and values.max() <= 1 + 1e-3
     if values.shape[0] == 1 and len(reading.ids) == 2:
         return replace(reading, activation="none" if within else "sigmoid")
-    summed = within and abs(float(values.sum(0).mean()) - 1) < 1e-2
-    return replace(reading, activation="none" if summed else "sigmoid" if within else "softmax")
+    return replace(reading, activation="none" if within else "softmax")
 
 
 def _nearest(answer: NDArray[np.generic], palette: Palette, ids: tuple[int, ...]) -> Shares:

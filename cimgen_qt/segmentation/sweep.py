@@ -96,7 +96,7 @@ class Sweep:
                 yield Window(row, col, *self._cell).intersect(strip)
 
     def _strip(self, strip: Window) -> Iterator[tuple[int, list[Piece]]]:
-        classes = len(self._model.reading.ids)
+        classes = len(self._model.reading.classes)
         high, (rows, cols) = self._cell[0] + 2 * self._margin[0], self._margin
         sums = np.zeros((high, strip.width, classes), np.float32)
         weights = np.zeros((high, strip.width), np.float32)
@@ -129,21 +129,26 @@ class Sweep:
         """Shares for what of a tile lies in the raster, and how much they count: less towards the tile's edge."""
         photo, valid = self._reader.read(seen)[..., self._bands], self._reader.read_valid(seen)
         if self._scale != (1.0, 1.0):
-            size = tuple(max(1, round(n * s)) for n, s in zip(seen.shape, self._scale, strict=True))
+            size = tuple(
+                max(1, min(round(n * s), most or round(n * s)))
+                for n, s, most in zip(seen.shape, self._scale, self._model.fixed, strict=True)
+            )
+            known = np.where(valid[..., None], photo.astype(np.float32), np.nan)
             small = self._model.look(
-                shrink_or_grow(photo, *size), shrink_or_grow(valid[..., None].astype(np.float32), *size)[..., 0] > 0.5,
+                shrink_or_grow(known, *size), shrink_or_grow(valid[..., None].astype(np.float32), *size)[..., 0] > 0.5,
                 self._stretch,
             )  # fmt: skip
             shares = shrink_or_grow(np.ascontiguousarray(small), *seen.shape)
         else:
             shares = self._model.look(photo, valid, self._stretch)
-        ramps = [_ramp(size, margin) for size, margin in zip(outer.shape, self._margin, strict=True)]
+        shape = _inner if self._model.local and self._scale == (1.0, 1.0) else _ramp
+        ramps = [shape(size, margin) for size, margin in zip(outer.shape, self._margin, strict=True)]
         weight = ramps[0][:, None] * ramps[1][None]
         return shares * valid[..., None], weight[seen.slices(outer)]
 
     def _piece(self, window: Window, sums: NDArray[np.float32], weights: NDArray[np.float32]) -> Piece:
         shares = sums / np.maximum(weights, 1e-9)[..., None]
-        ids = np.array(self._model.reading.ids, np.uint8)
+        ids = np.array(self._model.reading.classes, np.uint8)
         best = shares.argmax(2)
         top = np.take_along_axis(shares, best[..., None], 2)[..., 0]
         known = top > 0
@@ -154,4 +159,11 @@ def _ramp(size: int, margin: int) -> NDArray[np.float32]:
     """From little at the ends up to 1 within twice the margin: those of neighbours add up to the same everywhere."""
     places = (np.arange(size) + 0.5) / (2 * margin)
     found: NDArray[np.float32] = np.minimum(1.0, np.minimum(places, places[::-1])).astype(np.float32)
+    return found
+
+
+def _inner(size: int, margin: int) -> NDArray[np.float32]:
+    """1 within the margins, 0 in them: what a network that sees its whole neighbourhood answers needs no blending."""
+    found = np.zeros(size, np.float32)
+    found[margin : size - margin] = 1.0
     return found

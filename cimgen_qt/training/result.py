@@ -77,7 +77,7 @@ def _card(
 ) -> ModelCard:  # fmt: skip
     known = {c.id: c for c in palette}
     classes = tuple(
-        CardClass(index, known[class_id].name, known[class_id].aliases)
+        CardClass(index, known[class_id].name, known[class_id].aliases, known[class_id].colour)
         for index, class_id in enumerate(class_channels(palette))
     )
     network = recipe.product()
