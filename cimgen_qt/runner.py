@@ -85,11 +85,13 @@ class WorkerRunner:
         next call has a new worker. A job that was done before it heard of the cancelling returns its result.
         """
         with self._one_at_a_time:
+            with self._state:
+                self._wanted = True  # before the worker starts, which takes a while: cancelling then counts
             self.warm()
             with self._state:
                 child = self._running = self._children[0]
                 self._number += 1
-                self._wanted = not self._closed
+                self._wanted = self._wanted and not self._closed
             try:
                 return _Run(child, self._number, self).follow(kind, request, on_progress)
             except BaseException:

@@ -153,6 +153,10 @@ def info(options: argparse.Namespace, console: Console) -> int:
 def models(options: argparse.Namespace, console: Console) -> int:
     from cimgen_qt.cli.describe import models_report
 
+    if options.action == "add" and options.model and options.classes:
+        from cimgen_qt.cli.describe import write_draft
+
+        write_draft(Path(options.model), options.classes, options.licence)
     ok, facts, lines = models_report(options.action, options.model)
     console.result(facts, *lines)
     return OK if ok else FAILED

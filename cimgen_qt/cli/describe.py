@@ -8,11 +8,13 @@ from typing import Any
 
 from cimgen_qt.cli.console import hectares
 from cimgen_qt.core.crs import Crs
+from cimgen_qt.core.durable import write_text
 from cimgen_qt.core.errors import ModelError
 from cimgen_qt.core.project import Project
 from cimgen_qt.core.raster import RasterInfo
 from cimgen_qt.core.scope import changed_scope
 from cimgen_qt.generators import catalog
+from cimgen_qt.generators.card_file import card_text
 from cimgen_qt.opening import image_of, open_project
 from cimgen_qt.raster.rasterio_io import open_raster
 
@@ -107,6 +109,17 @@ def models_report(action: str, model: str | None) -> tuple[bool, dict[str, Any],
         return True, facts, [f"{key}: {value}" for key, value in facts.items()]
     problems = catalog.verify(card)
     return not problems, {"model": card.name, "problems": problems}, problems or [f"{card.name} is sound"]
+
+
+def write_draft(path: Path, classes: str, licence: str) -> None:
+    """Write a card beside a checkpoint of PyTorch's, of the checkpoint's own name. Raises ModelError, ExportError."""
+    from cimgen_qt.generators.checkpoints import draft_card
+
+    target = path.with_suffix(".toml")
+    if target.exists():
+        raise ModelError(f"{target.name} exists already", hint="Leave --classes out to add the model with it.")
+    card = draft_card(path, [name.strip() for name in classes.split(",") if name.strip()], licence)
+    write_text(target, card_text(card))
 
 
 def _told(entry: catalog.Entry) -> str:

@@ -239,6 +239,8 @@ def _models(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPar
     command = commands.add_parser("models", help="list, show, verify, add or remove generators")
     command.add_argument("action", nargs="?", choices=("list", "show", "verify", "add", "remove"), default="list")
     command.add_argument("model", nargs="?", metavar="NAME|PATH")
+    command.add_argument("--classes", metavar="A,B,...", help="with add FILE.pth: what its channels stand for")
+    command.add_argument("--licence", default="not stated", metavar="L", help="with add FILE.pth: of the weights")
     return command
 
 

@@ -121,3 +121,28 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_checkpoint_of_pytorch_gets_its_card_and_paints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from cimgen_qt.networks.resnet import ResnetGenerator
+
+    torch.manual_seed(1)
+    torch.save(ResnetGenerator(3, 3, 8, 2, 2).state_dict(), tmp_path / "latest_net_G.pth")
+    add = ["models", "add", str(tmp_path / "latest_net_G.pth"), "--json"]
+    assert main(add) == 2
+    assert "--classes" in capsys.readouterr().err
+    assert main([*add, "--classes", "building,bare land,water", "--licence", "CC0"]) == 0
+    name = said(capsys)["name"]
+    Image.fromarray(picture(1, 128)[0]).save(tmp_path / "photo.png")
+    Image.fromarray(picture(1, 128)[1]).save(tmp_path / "map.png")
+    project = str(tmp_path / "p.cimgen")
+    assert (
+        main(["new", project, "--image", str(tmp_path / "photo.png"), "--map", str(tmp_path / "map.png"), "--quiet"])
+        == 0
+    )
+    assert main(["paint", project, "--class", "water", "--rect", "10", "10", "40", "40", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["render", project, "--model", name, "--device", "cpu", "--json", "--quiet"]) == 0
+    assert said(capsys)["pixels"] > 0
