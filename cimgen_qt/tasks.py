@@ -12,7 +12,7 @@ from typing import Any
 
 from cimgen_qt import learning
 from cimgen_qt.core.blend import BlendSettings
-from cimgen_qt.core.durable import stage
+from cimgen_qt.core.durable import stage, write_text
 from cimgen_qt.core.errors import CimgenError, ProjectError
 from cimgen_qt.core.export import Exported, export, require_target
 from cimgen_qt.core.fingerprint import fingerprint
@@ -184,7 +184,7 @@ def run_read_map(request: ReadMapRequest) -> Job[dict[str, Any]]:
     """As `run_segment`, and take what comes of it into the project as its map, as one act."""
     with open_project(Path(request.project)) as opened, TemporaryDirectory(prefix="cimgen-") as folder:
         palette, target = Path(folder) / "palette.toml", Path(folder) / "map.tif"
-        palette.write_text(to_toml(opened.project.palette), "utf-8")
+        write_text(palette, to_toml(opened.project.palette))
         asked = SegmentRequest(
             opened.reader.info.path, str(target), request.model or DEFAULT_SEGMENTER, str(palette), request.device
         )

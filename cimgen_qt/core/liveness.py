@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -66,7 +67,11 @@ def remove_stale(folder: Path, disk: Disk = DISK) -> None:
         found = _PART.search(name) if name.startswith(".") else None
         if found and ProcessMark(found[1], int(found[2]), found[3]).is_dead():
             log.info("removing %s, left by a program that did not end well", name)
-            remove_quietly(folder / name, disk)
+            path = folder / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                remove_quietly(path, disk)
 
 
 @functools.cache

@@ -87,8 +87,8 @@ def make_dataset(
             raise CimgenError(
                 "no tile is left", hint=f"Reasons: {_reasons(tiles)}. Loosen the limits, or make tiles smaller."
             )
-        writer.write_text(REMOVED, _removed(tiles))
-        writer.write_bytes(
+        writer.add_file(REMOVED, _removed(tiles).encode())
+        writer.add_file(
             CONTACT, draw([Shown(t.picture, t.fault.reason if t.fault else t.split, t.fault is None) for t in tiles])
         )
         title = request.name or Path(request.out).name

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cimgen_qt.core.durable_folder import stage_folder
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.grid import Grid
 from cimgen_qt.core.palette import Palette
@@ -109,17 +108,10 @@ class DatasetWriter:
     """Builds a dataset beside its place; `commit` sets it there, leaving without it leaves nothing."""
 
     def __init__(self, target: Path) -> None:
-        """Raises CimgenError where something is at the target already, or its folder cannot be written."""
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise CimgenError(f"{target} exists already", hint="Name a new folder for the dataset.")
-        self._target = target
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-        except OSError as error:
-            raise CimgenError(f"{target} cannot be made: {error.strerror}", hint="Choose another place.") from error
+        """Raises ExportError where something is at the target already, or its folder cannot be written."""
+        self._folder = stage_folder(target)
         for name in (_IMAGES, _LABELS):
-            (self._folder / name).mkdir()
+            (self._folder.path / name).mkdir()
         self._records: list[tuple[TileRecord, Sequence[float]]] = []
 
     def add(
@@ -136,21 +128,18 @@ class DatasetWriter:
         self._write(record.image, photo, grid)
         self._write(record.labels, labels[..., None], grid)
         if instances is not None:
-            (self._folder / _INSTANCES).mkdir(exist_ok=True)
+            (self._folder.path / _INSTANCES).mkdir(exist_ok=True)
             self._write(record.instances, np.minimum(instances, 65535).astype(np.uint16)[..., None], grid)
         self._records.append((record, shares))
 
     def _write(self, name: str, pixels: NDArray[Any], grid: Grid) -> None:
-        from cimgen_qt.raster.tile_file import write_tile
+        from cimgen_qt.raster.write_tile import write_tile
 
-        write_tile(self._folder / name, pixels, grid)
+        write_tile(self._folder.path / name, pixels, grid)
 
-    def write_text(self, name: str, text: str) -> None:
-        """A file of its own, such as the list of what was removed."""
-        (self._folder / name).write_text(text, encoding="utf-8")
-
-    def write_bytes(self, name: str, data: bytes) -> None:
-        (self._folder / name).write_bytes(data)
+    def add_file(self, name: str, data: bytes) -> None:
+        """One that is no tile, such as the list of what was removed."""
+        self._folder.fill(name, data)
 
     def commit(self, name: str, palette: Palette, metres: float | None, recipe: Mapping[str, Any]) -> None:
         """Write table and facts, and set the folder in place."""
@@ -160,16 +149,9 @@ class DatasetWriter:
         writer.writerow([*known, *(f"share {c.name}" for c in palette)])
         for record, shares in self._records:
             writer.writerow([*(getattr(record, field) for field in known), *(f"{share:.4f}" for share in shares)])
-        self.write_text(TABLE, text.getvalue())
-        self.write_text(FACTS, _facts(name, palette, metres, recipe))
-        try:
-            if self._target.exists():
-                self._target.rmdir()
-            self._folder.rename(self._target)
-        except OSError as error:
-            raise CimgenError(
-                f"{self._target} cannot be made: {error.strerror}", hint="Choose another place."
-            ) from error
+        self.add_file(TABLE, text.getvalue().encode())
+        self.add_file(FACTS, _facts(name, palette, metres, recipe).encode())
+        self._folder.commit()
 
     def __enter__(self) -> DatasetWriter:
         return self
@@ -177,7 +159,7 @@ class DatasetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.__exit__(kind, error, trace)
 
 
 def _facts(name: str, palette: Palette, metres: float | None, recipe: Mapping[str, Any]) -> str:
