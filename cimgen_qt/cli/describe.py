@@ -15,6 +15,7 @@ from cimgen_qt.core.raster import RasterInfo
 from cimgen_qt.core.scope import changed_scope
 from cimgen_qt.generators import catalog
 from cimgen_qt.generators.card_file import card_text
+from cimgen_qt.generators.remote_trust import allow, forbid
 from cimgen_qt.opening import image_of, open_project
 from cimgen_qt.raster.rasterio_io import open_raster
 
@@ -94,10 +95,16 @@ def models_report(action: str, model: str | None) -> tuple[bool, dict[str, Any],
         lines = [f"{e.name} ({e.origin}){_told(e)}" for e in entries]
         return True, {"models": rows}, lines
     if model is None:
-        raise ModelError(f"which model shall be {action}ed?", hint="Name it, or give its path.")
+        raise ModelError(f"{action} what?", hint="Name the model, its path, or the address of a server.")
     if action == "add":
         entry = catalog.add(Path(model))
         return True, catalog.describe(entry), [f"added {entry.name}"]
+    if action == "allow":
+        place = allow(model)
+        return True, {"allowed": place}, [f"pixels may be sent to {place}"]
+    if action == "forbid":
+        place = forbid(model)
+        return True, {"forbidden": place}, [f"pixels are not sent to {place} any more"]
     if action == "remove":
         folder = catalog.remove(model)
         return True, {"removed": model, "folder": str(folder)}, [f"removed {model}"]
@@ -125,4 +132,6 @@ def write_draft(path: Path, classes: str, licence: str) -> None:
 def _told(entry: catalog.Entry) -> str:
     if entry.card is not None and entry.card.kind == "image-to-map":
         return ": reads classes from a photo, for `cimgen map`"
+    if entry.card is not None and entry.card.remote is not None and not entry.problem:
+        return f": computed by {entry.card.remote.url}"
     return f": {entry.problem}" if entry.problem else ""

@@ -9,6 +9,7 @@ from cimgen_qt import __version__
 from cimgen_qt.core.blend import BlendMode
 
 PROFILES = ("same", "cog", "patch")
+MODEL_ACTIONS = ("list", "show", "verify", "add", "remove", "allow", "forbid")
 
 
 def build() -> argparse.ArgumentParser:
@@ -236,9 +237,9 @@ def _info(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParse
 
 
 def _models(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    command = commands.add_parser("models", help="list, show, verify, add or remove generators")
-    command.add_argument("action", nargs="?", choices=("list", "show", "verify", "add", "remove"), default="list")
-    command.add_argument("model", nargs="?", metavar="NAME|PATH")
+    command = commands.add_parser("models", help="list, show, verify, add or remove models, or allow servers")
+    command.add_argument("action", nargs="?", choices=MODEL_ACTIONS, default="list")
+    command.add_argument("model", nargs="?", metavar="NAME|PATH|URL", help="URL: of a server, with allow and forbid")
     command.add_argument("--classes", metavar="A,B,...", help="with add FILE.pth: what its channels stand for")
     command.add_argument("--licence", default="not stated", metavar="L", help="with add FILE.pth: of the weights")
     return command

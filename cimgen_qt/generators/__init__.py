@@ -23,9 +23,9 @@ def open_generator(
     """`model` is "flat", "exemplar", the name of a listed model, or the path of a card, folder, .onnx, .emd or .dlpk.
 
     With a `palette`, classes that do not fit are refused now, not first when a scene is prepared. `device` is auto,
-    cpu, cuda, cuda:1, directml, coreml or openvino (of a network of PyTorch's: auto, cpu, cuda, cuda:1 or mps); the
-    generator's spec tells the one in use and why. `threads` 0: one a core. `adapter` changes a model's weights for one
-    scene; `precision` is fp32, auto or bf16, see `devices.Choice`. Raises ModelError.
+    cpu, cuda, cuda:1, directml, coreml or openvino (of a network of PyTorch's: auto, cpu, cuda, cuda:1 or mps; of one
+    on a server: no matter); the generator's spec tells the one in use and why. `threads` 0: one a core. `adapter`
+    changes a model's weights for one scene; `precision` is fp32, auto or bf16, see `devices.Choice`. Raises ModelError.
     """
     match model:
         case "flat":
@@ -41,6 +41,10 @@ def open_generator(
             from cimgen_qt.generators.devices import Choice
 
             card, choice = model_card(model), Choice(device, threads, low_memory, precision)
+            if card.remote is not None:
+                from cimgen_qt.generators.remote_backend import Remote
+
+                return Remote(card, palette, adapter)
             if card.runs_in_torch:
                 from cimgen_qt.generators.torch_backend import Torch
 

@@ -13,7 +13,7 @@ from cimgen_qt.core.toml import load_toml, parse_toml
 from cimgen_qt.generators import card_values as check
 from cimgen_qt.generators import cards
 from cimgen_qt.generators.card_values import Table
-from cimgen_qt.generators.cards import CardClass, CardInput, CardOutput, DataFile, ModelCard
+from cimgen_qt.generators.cards import CardClass, CardInput, CardOutput, CardRemote, DataFile, ModelCard
 from cimgen_qt.networks.architecture import FEWEST_DOWNS, NORMS, PAINTERS, Architecture
 
 LARGEST_SIDE = 16384
@@ -66,9 +66,10 @@ def card_of(values: Mapping[str, Any], path: Path) -> ModelCard:
 
 def _read(top: Table, path: Path) -> ModelCard:
     kind = top.choice("kind", cards.KINDS, "other", True)
-    makes = kind == "map-to-image"
+    makes, away = kind == "map-to-image", "remote" in top.values
     output = Table(top.take("output", _EMPTY, check.table, "a table", makes), "output", top.problems)
     network = Table(top.take("network", _EMPTY, check.table, "a table"), "network", top.problems)
+    remote = Table(top.take("remote", _EMPTY, check.table, "a table"), "remote", top.problems)
     inputs = tuple(_input(table) for table in top.tables("inputs", makes))
     made = _output(output) if "output" in top.values else None
     card = ModelCard(
@@ -76,8 +77,8 @@ def _read(top: Table, path: Path) -> ModelCard:
         version=top.text("version", True),
         kind=kind,
         path=path,
-        file=top.text("file", True),
-        sha256=top.take("sha256", "", check.sha256, "64 hexadecimal digits", True),
+        file=top.text("file", not away),
+        sha256=top.take("sha256", "", check.sha256, "64 hexadecimal digits", not away),
         data=tuple(_data_file(table) for table in top.tables("data")),
         licence=top.text("licence", makes),
         source=top.text("source"),
@@ -101,9 +102,21 @@ def _read(top: Table, path: Path) -> ModelCard:
         levels=top.optional("levels", check.pair, "two rising numbers"),
         network=_network(network, inputs, made) if "network" in top.values else None,
         statistics=top.choice("statistics", cards.STATISTICS, "scene"),
+        remote=_remote(remote) if away else None,
         extra=tuple(sorted(top.take("extra", _NO_TEXTS, check.text_table, "a table of texts").items())),
     )
     return card
+
+
+def _remote(table: Table) -> CardRemote:
+    made = CardRemote(
+        table.take("url", "", check.server, "http(s)://host[:port][/path], without name, password or query", True),
+        table.take("model", "", check.path_segment, "a name without / and ?", True),
+        table.take("version", "", check.path_segment, "a name without / and ?"),
+        table.take("timeout", 300.0, check.positive, "a number of seconds above 0"),
+    )
+    table.close()
+    return made
 
 
 def _data_file(table: Table) -> DataFile:
@@ -202,14 +215,22 @@ def _contradictions(card: ModelCard) -> list[str]:
         found.append(f"tile ({card.tile}) is no multiple of stride ({card.stride})")
     for place, group in enumerate(card.inputs):
         found += [f"inputs[{place}]{fault}" for fault in _input_faults(card, group)]
-    if card.network is not None and not card.runs_in_torch:
+    found += _weight_faults(card)
+    if card.kind == "map-to-image" and card.inputs and not card.takes_labels:
+        found.append("inputs hold no labels: painted classes would change nothing")
+    return found
+
+
+def _weight_faults(card: ModelCard) -> list[str]:
+    found = []
+    if card.remote is not None and (card.file or card.sha256 or card.data or card.network):
+        found.append("remote says that a server computes, so file, sha256, data and network have no place")
+    elif card.network is not None and not card.runs_in_torch:
         found.append(f"network says what {card.file} itself says: it is for {' and '.join(cards.TORCH)} only")
     if card.network is not None and card.stride % card.network.stride:
         found.append(f"stride ({card.stride}) is no multiple of {card.network.stride}, as its network wants it")
     if card.network is not None and card.network.kind == "unet" and card.network.down < FEWEST_DOWNS:
         found.append(f"network.down has to be {FEWEST_DOWNS} at least for a U-Net")
-    if card.kind == "map-to-image" and card.inputs and not card.takes_labels:
-        found.append("inputs hold no labels: painted classes would change nothing")
     return found
 
 
@@ -256,6 +277,8 @@ def card_text(card: ModelCard) -> str:
         parts.append(_lines("[output]", {k: getattr(card.output, k) for k in CardOutput.__slots__}))
     if card.network is not None:
         parts.append(_lines("[network]", {k: getattr(card.network, k) for k in _NETWORK}))
+    if card.remote is not None:
+        parts.append(_lines("[remote]", {k: getattr(card.remote, k) for k in CardRemote.__slots__}))
     if card.extra:
         parts.append(_lines("[extra]", dict(card.extra)))
     return "\n\n".join(parts) + "\n"

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
 _LARGEST = 1e30
@@ -143,3 +144,24 @@ def text_table(value: object) -> dict[str, str] | None:
     if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
         return value
     return None
+
+
+def server(value: object) -> str | None:
+    """The address of a server, in small letters up to the path and without a slash at its end."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+        return None
+    try:
+        found = urlsplit(value)
+        port = found.port
+    except ValueError:
+        return None
+    extra = found.query or found.fragment or "@" in found.netloc or "?" in value or "#" in value or "\\" in value
+    if found.scheme not in ("http", "https") or not found.hostname or extra or port == 0:
+        return None
+    return f"{found.scheme}://{found.netloc.lower()}{found.path.rstrip('/')}"
+
+
+def path_segment(value: object) -> str | None:
+    """What can stand between two slashes of an address."""
+    fits = isinstance(value, str) and re.fullmatch(r"[\w.:@+ -]{1,200}", value) and value.strip(".")
+    return str(value) if fits else None

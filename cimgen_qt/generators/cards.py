@@ -84,6 +84,20 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CardRemote:
+    """Where a model runs that is not on this machine: a server of the Open Inference Protocol v2."""
+
+    url: str
+    """https://host:port, or http://...; what stands before /v2 on the server, without a slash at the end."""
+    model: str
+    """Its name there."""
+    version: str = ""
+    """Empty: the one that the server chooses."""
+    timeout: float = 300.0
+    """Seconds that one answer may take."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """`path` is where the card was read: a card file, or the package that said the same of itself.
 
@@ -126,6 +140,8 @@ class ModelCard:
     """Of weights in a file of PyTorch's; None: told from their names and shapes."""
     statistics: str = "scene"
     """Of instance norms in PyTorch: measured once on the unedited scene, so that tiles agree, or on each tile anew."""
+    remote: CardRemote | None = None
+    """The server that computes in place of a file."""
     extra: tuple[tuple[str, str], ...] = ()
     """What a package says beyond this, for display only."""
 
@@ -144,7 +160,7 @@ class ModelCard:
         """Why this is no generator; empty if it is one."""
         if self.kind != "map-to-image":
             return f"it is of the kind {self.kind}: it {READS.get(self.kind, READS['other'])}"
-        if not self.file.lower().endswith((*ONNX, *TORCH)):
+        if self.remote is None and not self.file.lower().endswith((*ONNX, *TORCH)):
             return f"its weights ({self.file}) are no ONNX file, .pth or .safetensors"
         if not self.inputs or self.output is None or not self.classes:
             return "it does not say how its inputs, its output and its classes are to be understood"

@@ -13,6 +13,7 @@ from cimgen_qt import paths
 from cimgen_qt.core.disk import explained
 from cimgen_qt.core.durable import check_space, write_bytes, write_text
 from cimgen_qt.core.errors import ModelError
+from cimgen_qt.core.jobs import run_inline
 from cimgen_qt.generators.card_file import card_text
 from cimgen_qt.generators.cards import CARD_NAME, DataFile, ModelCard
 from cimgen_qt.generators.onnx_graph import read_graph
@@ -108,6 +109,7 @@ def _card_values(card: ModelCard) -> dict[str, Any]:
     ]
     values["bands"] = [] if card.output is None else list(card.output.bands)
     values["bytes"] = sum(_size(card, name) for name in (card.file, *(d.file for d in card.data)))
+    values["server"] = None if card.remote is None else card.remote.url
     values["extra"] = dict(card.extra)
     return values
 
@@ -120,10 +122,15 @@ def _size(card: ModelCard, name: str) -> int:
 
 
 def verify(card: ModelCard) -> list[str]:
-    """Every problem of a card and its files; empty if it can be used. Reads all weights, runs nothing."""
+    """Every problem of a card and its files; empty if it can be used. Reads all weights, runs nothing.
+
+    Of a model on a server: whether the server is there and the model is the card's; no pixel is sent.
+    """
     problems = [card.unfit] if card.unfit and card.kind != "image-to-map" else []
     if card.path.suffix.lower() == ".dlpk":
         return problems
+    if card.remote is not None:
+        return [*problems, *_remote_problems(card)]
     if not card.file:
         return [*problems, "it names no file of weights"]
     try:
@@ -140,6 +147,27 @@ def verify(card: ModelCard) -> list[str]:
     if not card.sha256:
         problems.append("the card gives no SHA-256, so damage would not be noticed")
     return problems
+
+
+def _remote_problems(card: ModelCard) -> list[str]:
+    """Asks the server for itself and the model; sends no pixel."""
+    from cimgen_qt.generators.remote_backend import greet, server_of
+    from cimgen_qt.generators.remote_server import Server
+    from cimgen_qt.generators.remote_trust import require_allowed
+
+    at = server_of(card)
+    try:
+        require_allowed(at.url, card.name)
+        server = Server(at.url, at.timeout)
+    except ModelError as error:
+        return [f"{error.message}. {error.hint}"]
+    try:
+        run_inline(greet(card, server))
+    except ModelError as error:
+        return [error.message]
+    finally:
+        server.close()
+    return []
 
 
 def add(path: Path) -> Entry:
@@ -160,7 +188,7 @@ def add(path: Path) -> Entry:
     try:
         _copy_all(card, target)
         added = read_card(target)
-        problems = [problem for problem in verify(added) if problem != added.unfit]
+        problems = [] if added.remote else [problem for problem in verify(added) if problem != added.unfit]
         if problems:
             raise ModelError(f"the copy of {card.name} is not right: {'; '.join(problems)}", hint="Try again.")
     except BaseException:
@@ -171,7 +199,7 @@ def add(path: Path) -> Entry:
 
 def _with_hashes(card: ModelCard) -> ModelCard:
     """Proven, and with a hash for every file. Raises ModelError as `open_generator` would."""
-    if card.path.suffix.lower() == ".dlpk":
+    if card.path.suffix.lower() == ".dlpk" or card.remote is not None:
         return card
     if not card.file.lower().endswith(".onnx"):
         found = file_sha256(require_file(card, card.file))
@@ -188,7 +216,7 @@ def _with_hashes(card: ModelCard) -> ModelCard:
 
 
 def _copy_all(card: ModelCard, target: Path) -> None:
-    names = [card.file, *(d.file for d in card.data)]
+    names = [name for name in (card.file, *(d.file for d in card.data)) if name]
     if card.path.suffix.lower() == ".dlpk":
         names = [card.path.name]
     sources = [require_file(card, name) for name in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,10 @@ from cimgen_qt.generators.encode import Channels, ClassTable, Encoder, Fit, clas
 from cimgen_qt.generators.exactness import stacked
 from cimgen_qt.generators.stretch import Stretch, stretch_for
 
+T = TypeVar("T")
 Batch = Mapping[str, NDArray[Any]]
 """What the network is fed, by the name of its input: (tile, channel, row, col), or as the card's layout says."""
-Run = Callable[[Batch], NDArray[Any]]
+Run = Callable[[Batch], Job[NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,35 @@ def generated(
     done = 0
     for places in batches(fits, feeding.card.batch):
         part, part_fits = [requests[p] for p in places], [fits[p] for p in places]
-        pixels = feeding.understood(run(feeding.feed(part, part_fits)), part, part_fits)
+        answer = yield from _within(run(feeding.feed(part, part_fits)), done, len(requests))
+        pixels = feeding.understood(answer, part, part_fits)
         for place, one in zip(places, pixels, strict=True):
             made[place] = one
         done += len(places)
         yield Progress(done, len(requests), "generating")
     return [pixels for pixels in made if pixels is not None]
+
+
+def _within(job: Job[T], done: int, total: int) -> Job[T]:
+    """What `job` says while it waits, at the place of the whole."""
+    try:
+        while True:
+            yield Progress(done, total, next(job).text)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        job.close()
+
+
+def at_once(run: Callable[[Batch], NDArray[Any]]) -> Run:
+    """A network of this process, which answers without waiting."""
+
+    def job(batch: Batch) -> Job[NDArray[Any]]:
+        yield from ()
+        return run(batch)
+
+    return job
 
 
 def spec_of(card: ModelCard, sha256: str, device: str, note: str, adapter: str = "") -> GeneratorSpec:

@@ -25,7 +25,7 @@ from cimgen_qt.generators.cards import ModelCard
 from cimgen_qt.generators.devices import Choice
 from cimgen_qt.generators.encode import class_table
 from cimgen_qt.generators.exactness import Gauge
-from cimgen_qt.generators.feeding import Batch, Feeding, generated, misfits, require_generator, spec_of
+from cimgen_qt.generators.feeding import Batch, Feeding, at_once, generated, misfits, require_generator, spec_of
 from cimgen_qt.generators.frozen import SIDE
 from cimgen_qt.generators.torch_devices import choose, exact, explained, torch_module
 from cimgen_qt.generators.weights import LARGEST_BYTES, outer_side, require_file, require_hash
@@ -98,7 +98,7 @@ class Torch:
         """As the protocol says; requests of one size go through the network together, `batch` at a time."""
         if self._feeding is None:
             raise ModelError(f"{self.card.name} was not prepared for a scene", hint="This is a fault of the program.")
-        return (yield from generated(self._feeding, requests, self._run))
+        return (yield from generated(self._feeding, requests, at_once(self._run)))
 
     def close(self) -> None:
         self._module = None
