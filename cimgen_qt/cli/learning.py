@@ -62,7 +62,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
     """Compare ways to fill holes on ground that was held out."""
     request = learning.EvaluateRequest(
         str(options.dataset), str(options.out), tuple(options.way), options.split, options.each, options.seed,
-        options.device,
+        options.device, options.features,
     )  # fmt: skip
     facts = console.run(learning.run_evaluate(request))
     console.result(facts, facts["table"], f"figures and a contact sheet: {facts['out']}")

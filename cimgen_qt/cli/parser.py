@@ -209,6 +209,8 @@ def _evaluate(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentP
                          help="a model, whether it sees the map alone, how it is blended; give several")  # fmt: skip
     command.add_argument("--split", default="test", help="test, validation or train")
     command.add_argument("--each", type=int, default=2, metavar="N", help="edits in every tile")
+    command.add_argument("--features", default="efficientnet", metavar="F",
+                         help="efficientnet, inception (FID, KID) or inception-legacy")  # fmt: skip
     command.add_argument("--seed", type=int, default=1, metavar="N")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     return command

@@ -51,14 +51,14 @@ def _root(covariance: Features) -> Features:
     return found
 
 
-def kernel(one: Features, other: Features, seed: int = 0) -> Estimate:
+def kernel(one: Features, other: Features, seed: int = 0, subsets: int = SUBSETS) -> Estimate:
     """Kernel distance (KID, Binkowski et al. 2018): unbiased, cubic, over random subsets. May be below 0."""
     rng = np.random.default_rng(seed)
     size = min(SUBSET, len(one), len(other))
     if size < 2:
         raise ValueError("a kernel distance takes two patches at least")
     found = []
-    for _ in range(SUBSETS):
+    for _ in range(subsets):
         x = one[rng.choice(len(one), size, replace=False)]
         y = other[rng.choice(len(other), size, replace=False)]
         found.append(_mmd(x, y))

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cimgen_qt.core.errors import ModelError
 from cimgen_qt.core.raster import Pixels
 
-NAME = "EfficientNet-Lite0, block 15, mean"
-"""How figures on these features have to be called: they are no FID and no KID of Inception features."""
 _BATCH = 32
+
+
+class Eye(Protocol):
+    """Sees patches as rows of numbers that distances of distributions are taken on."""
+
+    @property
+    def name(self) -> str:
+        """How figures on these features have to be called."""
+        ...
+
+    def __call__(self, patches: Pixels) -> NDArray[np.float64]:
+        """(n, d) for (n, height, width, 3) of 0..255."""
+        ...
 
 
 class EffNetFeatures:
     """320 features a patch: the deepest block of EfficientNet-Lite0 with ImageNet weights, averaged over the patch."""
+
+    name = "EfficientNet-Lite0, block 15, mean: no FID and no KID, which are of Inception's features"
 
     def __init__(self) -> None:
         """Raises ModelError where torch or the weights are not installed."""

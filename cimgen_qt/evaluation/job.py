@@ -17,11 +17,12 @@ from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.jobs import Job, Progress, run_inline
 from cimgen_qt.datasets.store import open_dataset
 from cimgen_qt.evaluation.distances import sliced
-from cimgen_qt.evaluation.features import EffNetFeatures
+from cimgen_qt.evaluation.features import EffNetFeatures, Eye
 from cimgen_qt.evaluation.figures import Figures, Real, figures_of, table
 from cimgen_qt.evaluation.floors import split_half
 from cimgen_qt.evaluation.held_out import Case, Filled, Way, cases_of, colours_of, fill
-from cimgen_qt.evaluation.request import EvaluateRequest
+from cimgen_qt.evaluation.inception import InceptionFeatures
+from cimgen_qt.evaluation.request import FEATURES, EvaluateRequest
 from cimgen_qt.generators import open_generator
 
 SHOWN = 16
@@ -49,7 +50,8 @@ def evaluate(request: EvaluateRequest) -> Job[dict[str, Any]]:
         raise CimgenError("no way to fill holes was named", hint="Such as --way mine=my-model --way exemplar=exemplar.")
     folder = Path(request.out)
     dataset = open_dataset(Path(request.dataset))
-    eye = EffNetFeatures()
+    judge = EffNetFeatures()
+    eye = _eye(request.features, judge)
     cases = yield from cases_of(dataset, request.split, request.each, request.seed)
     yield Progress(0, 1, "looking at the photo")
     real = Real.of(cases, eye)
@@ -59,15 +61,23 @@ def evaluate(request: EvaluateRequest) -> Job[dict[str, Any]]:
     for way in ways:
         filled[way.name] = yield from _fill_all(cases, way, request.device)
         yield Progress(0, 1, f"measuring {way.name}")
-        rows += _measured(way.name, cases, filled[way.name], real, eye)
+        rows += _measured(way.name, cases, filled[way.name], real, judge, eye)
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"dataset": dataset.name, "split": request.split, "edits": len(cases), "seed": request.seed,
-             "ways": list(request.ways), "floor": floor and asdict(floor),
+             "ways": list(request.ways), "floor": floor and asdict(floor), "features": eye.name,
              "figures": [row.to_json() for row in rows]}  # fmt: skip
     write_text(folder / "figures.json", json.dumps(facts, indent=1) + "\n")
-    write_text(folder / "figures.md", table(rows, floor))
+    write_text(folder / "figures.md", table(rows, eye, floor))
     write_bytes(folder / "sheet.png", _sheet(cases, [filled[way.name] for way in ways]))
-    return facts | {"table": table(rows, floor), "out": str(folder)}
+    return facts | {"table": table(rows, eye, floor), "out": str(folder)}
+
+
+def _eye(features: str, judge: EffNetFeatures) -> Eye:
+    if features not in FEATURES:
+        raise CimgenError(f"there are no features {features!r}", hint=f"There are: {', '.join(FEATURES)}.")
+    if features == "efficientnet":
+        return judge
+    return InceptionFeatures("legacy" if features == "inception-legacy" else "clean")
 
 
 def _fill_all(cases: Sequence[Case], way: Way, device: str) -> Job[list[Filled]]:
@@ -83,17 +93,17 @@ def _fill_all(cases: Sequence[Case], way: Way, device: str) -> Job[list[Filled]]
 
 
 def _measured(
-    name: str, cases: Sequence[Case], filled: Sequence[Filled], real: Real, eye: EffNetFeatures
+    name: str, cases: Sequence[Case], filled: Sequence[Filled], real: Real, judge: EffNetFeatures, eye: Eye
 ) -> list[Figures]:
     groups = {"all": list(range(len(cases)))}
     scenes = sorted({c.scene for c in cases})
     if len(scenes) > 1:
         groups |= {scene: [n for n, c in enumerate(cases) if c.scene == scene] for scene in scenes}
-    return [
-        figures_of(name, group, [cases[n] for n in picked], [filled[n] for n in picked],
-                   Real(*([part[n] for n in picked] for part in (real.inside, real.elsewhere, real.patches))), eye)
-        for group, picked in groups.items()
-    ]  # fmt: skip
+    rows = []
+    for group, picked in groups.items():
+        part = Real(*([values[n] for n in picked] for values in (real.inside, real.elsewhere, real.patches)))
+        rows.append(figures_of(name, group, [cases[n] for n in picked], [filled[n] for n in picked], part, judge, eye))
+    return rows
 
 
 def _sheet(cases: Sequence[Case], ways: Sequence[Sequence[Filled]]) -> bytes:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FEATURES = ("efficientnet", "inception", "inception-legacy")
+"""FID and KID are of "inception" (its resizing as in clean-fid); "inception-legacy" resizes as pytorch-fid does."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluateRequest:
@@ -21,3 +24,5 @@ class EvaluateRequest:
     """Edits in every tile."""
     seed: int = 1
     device: str = "auto"
+    features: str = "efficientnet"
+    """What distances of distributions are taken on, one of `FEATURES`."""

