@@ -45,6 +45,8 @@ def train(options: argparse.Namespace, console: Console) -> int:
         str(options.config), str(options.out), dataset, options.steps, options.device, options.threads, options.resume
     )
     facts = console.run(learning.run_train(request))
+    if not facts["first"]:  # one of several processes, of which the first speaks for all
+        return OK
     console.warn(*facts["notes"])
     ended = "ended early" if facts["early"] else "done"
     console.result(
@@ -52,8 +54,8 @@ def train(options: argparse.Namespace, console: Console) -> int:
         f"{ended} after {facts['steps']} steps, {facts['seconds'] / 60:.1f} minutes, in {facts['precision']}"
         f" ({facts['why']})",
         f"held out: {facts['best']:.4f} at step {facts['best_step']} (lower is better)",
-        f"the model: {facts.get('card', options.out)}",
-        f"use it: cimgen render P.cimgen --model {facts.get('card', options.out)}",
+        f"the model: {facts['card']}",
+        f"use it: cimgen render P.cimgen --model {facts['card']}",
     )
     return OK
 

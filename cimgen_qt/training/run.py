@@ -50,7 +50,7 @@ def train(request: TrainRequest) -> Job[dict[str, Any]]:
             folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / "config.txt", repr(config) + "\n")
         learned = yield from learn(config, recipe, crops, held_out, folder, machine)
-        facts: dict[str, Any] = asdict(learned) | {"notes": notes, "tiles": len(crops.tiles)}
+        facts: dict[str, Any] = asdict(learned) | {"notes": notes, "tiles": len(crops.tiles), "first": machine.first}
         if machine.first:
             facts |= write_result(folder, config, recipe, dataset.palette, dataset.metres_per_pixel)
     return facts
