@@ -56,6 +56,8 @@ def run_adapt(request: AdaptRequest) -> Job[dict[str, Any]]:
             return {"kept": False, "said": "dropped the adapter: models are used as they are"}
         if request.mode not in MODES:
             raise CimgenError(f"there is no mode {request.mode!r}", hint=f"There are: {', '.join(MODES)}.")
+        if not 0 <= request.warp <= 1:
+            raise CimgenError(f"a share of {request.warp:g} samples cannot be bent", hint="Give 0 to 1.")
         _require_torch()
         from cimgen_qt.training.adapt import adapt
 

@@ -75,7 +75,7 @@ def adapt(options: argparse.Namespace, console: Console) -> int:
     """Adapt, or drop the adapter; say what was gained."""
     request = learning.AdaptRequest(
         str(options.project), options.model, options.mode, options.steps, options.seed, options.device, options.threads,
-        options.drop,
+        options.drop, options.warp,
     )  # fmt: skip
     facts = console.run(learning.run_adapt(request))
     console.warn(*facts.get("notes", ()))

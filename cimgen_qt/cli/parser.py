@@ -197,6 +197,7 @@ def _adapt(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPars
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     command.add_argument("--threads", type=int, default=0, metavar="N", help="0: one a core")
+    command.add_argument("--warp", type=float, default=0.0, metavar="SHARE", help="of samples bent by splines, 0 to 1")
     command.add_argument("--drop", action="store_true", help="drop the adapter: use models as they are again")
     return command
 

@@ -24,12 +24,12 @@ from cimgen_qt.networks.context import ContextGenerator, shape_of
 from cimgen_qt.networks.lora import lower, merged
 from cimgen_qt.training.crops import CropOptions, Crops, Tile, held_out_batches
 from cimgen_qt.training.ground import read_ground
+from cimgen_qt.training.judges import judges_of, take_over
 from cimgen_qt.training.loop import judged, settle
 from cimgen_qt.training.machine import Machine, open_machine, reproducible
 from cimgen_qt.training.recipes.context import ContextOptions, ContextRecipe
 from cimgen_qt.training.request import AdaptRequest
-from cimgen_qt.training.result import JUDGES
-from cimgen_qt.training.state import load_weights
+from cimgen_qt.training.warp import warp_batch
 
 RANK = 8
 LOOK_EVERY, PATIENCE = 25, 4
@@ -130,28 +130,20 @@ class _Adaptation:
         if not self._lowered:
             for name, weight in network.named_parameters():
                 weight.requires_grad_(name.startswith(beginnings))
-        judges = card.folder / JUDGES
-        self.notes = (
-            [] if judges.is_file() else [f"{card.name} came without its judges: texture may not follow the scene"]
-        )
+        judges = judges_of(str(card.path))
+        self.notes = [] if judges else [f"{card.name} came without its judges: texture may not follow the scene"]
         options = ContextOptions(
-            rate=_RATES[request.mode], judge_rate=2e-4, average=0.9, adversarial=1.0 if judges.is_file() else 0.0
+            rate=_RATES[request.mode], judge_rate=2e-4, average=0.9, adversarial=1.0 if judges else 0.0
         )
         classes = network.shape.classes
         self._recipe = ContextRecipe(options, classes, machine.device, network)
-        if judges.is_file():
-            self._load_judges(load_weights(judges))
+        if judges is not None:
+            take_over(self._recipe.modules(), judges)
         side = min(_CROP, learned[0].channels.shape[0])
         self._crops = Crops(learned, classes, CropOptions(side, whole=0.15), request.seed)
         self._held_out = Crops(held_out, classes, CropOptions(side, whole=0.0, turn=False), request.seed)
         self.before = self._least = math.inf
         self.steps = 0
-
-    def _load_judges(self, weights: Mapping[str, Tensor]) -> None:
-        for name in ("heads", "pixel"):
-            start = f"{name}."
-            part = {key.removeprefix(start): value.float() for key, value in weights.items() if key.startswith(start)}
-            self._recipe.modules()[name].load_state_dict(part)
 
     def learn(self) -> Job[None]:
         """Until nothing better comes of it, or the steps are over."""
@@ -162,8 +154,9 @@ class _Adaptation:
             step = self.steps
             settle(self._request.seed, step, 0)
             self._recipe.begin(step, total)
+            batch = warp_batch(self._crops.draw(step, 1), self._request.warp)
             with self._machine.autocast():
-                losses = self._recipe.step(self._crops.draw(step, 1).to(self._machine.device))
+                losses = self._recipe.step(batch.to(self._machine.device))
             self.steps += 1
             if self.steps % LOOK_EVERY == 0 or self.steps == total:
                 figure = judged(self._recipe, self._looked_at, self._machine)["held_out"]

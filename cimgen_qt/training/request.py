@@ -23,6 +23,8 @@ class AdaptRequest:
     device: str = "auto"
     threads: int = 0
     drop: bool = False
+    warp: float = 0.0
+    """Share of samples that are bent by thin-plate splines, so that few shapes teach more."""
 
 
 @dataclass(frozen=True, slots=True)

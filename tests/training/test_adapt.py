@@ -135,6 +135,7 @@ def test_a_model_that_cannot_be_bettered_is_used_as_it_is(
 
 @pytest.mark.parametrize(("request_", "said"), [
     ({"drop": True}, "has no adapter"), ({"mode": "brain"}, "no mode 'brain'"), ({"model": "flat"}, "flat"),
+    ({"warp": 2.0}, "cannot be bent"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_told(request_: dict, said: str, project: Path) -> None:
     with pytest.raises(CimgenError, match=said) as caught:
