@@ -75,6 +75,11 @@ class Sweep:
         self._margin = tuple(max(1, round(model.spec.halo / s)) for s in self._scale)
 
     @property
+    def _cuts(self) -> bool:
+        """Whether tiles agree where they meet, so that nothing has to be blended."""
+        return self._model.local and self._scale == (1.0, 1.0)
+
+    @property
     def tiles(self) -> int:
         """How many tiles it will look at."""
         return sum(1 for strip in self._strips() for _ in self._tiles(strip))
@@ -91,9 +96,13 @@ class Sweep:
             yield Window(0, col, whole.height, min(step, whole.width - col))
 
     def _tiles(self, strip: Window) -> Iterator[Window]:
-        for row in range(0, strip.height, self._cell[0]):
-            for col in range(strip.col, strip.right, self._cell[1]):
-                yield Window(row, col, *self._cell).intersect(strip)
+        """Of a strip, or some rows of it; with the columns on both sides where neighbours blend into each other."""
+        whole = self._reader.info.grid.window
+        more = 0 if self._cuts else self._cell[1]
+        ground = Window(strip.row, strip.col - more, strip.height, strip.width + 2 * more).intersect(whole)
+        for row in range(ground.row, ground.bottom, self._cell[0]):
+            for col in range(ground.col, ground.right, self._cell[1]):
+                yield Window(row, col, *self._cell).intersect(ground)
 
     def _strip(self, strip: Window) -> Iterator[tuple[int, list[Piece]]]:
         classes = len(self._model.reading.classes)
@@ -141,7 +150,7 @@ class Sweep:
             shares = shrink_or_grow(np.ascontiguousarray(small), *seen.shape)
         else:
             shares = self._model.look(photo, valid, self._stretch)
-        shape = _inner if self._model.local and self._scale == (1.0, 1.0) else _ramp
+        shape = _inner if self._cuts else _ramp
         ramps = [shape(size, margin) for size, margin in zip(outer.shape, self._margin, strict=True)]
         weight = ramps[0][:, None] * ramps[1][None]
         return shares * valid[..., None], weight[seen.slices(outer)]

@@ -127,6 +127,21 @@ def test_no_seam_is_seen_where_tiles_meet(tmp_path: Path) -> None:
     assert np.abs(np.diff(inside, axis=0)).max() <= 2 and np.abs(np.diff(inside, axis=1)).max() <= 2
 
 
+def test_strips_give_what_one_of_them_would_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a network that feels the edge of its tile, so tiles on both sides of a strip's border count."""
+    model = write_model(tmp_path / "m", "softmax", halo=8, tile=32, blur=9)
+    found = []
+    with open_raster(write(tmp_path / "i.tif", photo(96, 300, seed=2))) as reader:
+        for width in (64, 8192):
+            monkeypatch.setattr(sweeping, "STRIP", width)
+            made = np.zeros((96, 300), np.uint8)
+            for _, pieces in Sweep(SegmentationModel(model_card(str(model))), reader):
+                for p in pieces:
+                    made[p.window.row : p.window.bottom, p.window.col : p.window.right] = p.confidence
+            found.append(made)
+    assert np.array_equal(*found) and found[0].std() > 1
+
+
 def test_memory_is_that_of_a_strip_and_reads_are_those_of_tiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
