@@ -129,7 +129,7 @@ def test_no_seam_is_seen_where_tiles_meet(tmp_path: Path) -> None:
 
 def test_strips_give_what_one_of_them_would_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a network that feels the edge of its tile, so tiles on both sides of a strip's border count."""
-    model = write_model(tmp_path / "m", "softmax", halo=8, tile=32, blur=9)
+    model = write_model(tmp_path / "m", "softmax", halo=3, tile=32, blur=17)
     found = []
     with open_raster(write(tmp_path / "i.tif", photo(96, 300, seed=2))) as reader:
         for width in (64, 8192):
