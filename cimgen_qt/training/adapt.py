@@ -22,9 +22,9 @@ from cimgen_qt.generators.cards import ModelCard
 from cimgen_qt.generators.onnx_weights import weights_of
 from cimgen_qt.networks.context import ContextGenerator, shape_of
 from cimgen_qt.networks.lora import lower, merged
+from cimgen_qt.training.companions import companions_of, take_over
 from cimgen_qt.training.crops import CropOptions, Crops, Tile, held_out_batches
 from cimgen_qt.training.ground import read_ground
-from cimgen_qt.training.judges import judges_of, take_over
 from cimgen_qt.training.loop import judged, settle
 from cimgen_qt.training.machine import Machine, open_machine, reproducible
 from cimgen_qt.training.recipes.context import ContextOptions, ContextRecipe
@@ -130,15 +130,14 @@ class _Adaptation:
         if not self._lowered:
             for name, weight in network.named_parameters():
                 weight.requires_grad_(name.startswith(beginnings))
-        judges = judges_of(str(card.path))
+        judges = companions_of(str(card.path))
         self.notes = [] if judges else [f"{card.name} came without its judges: texture may not follow the scene"]
         options = ContextOptions(
             rate=_RATES[request.mode], judge_rate=2e-4, average=0.9, adversarial=1.0 if judges else 0.0
         )
         classes = network.shape.classes
         self._recipe = ContextRecipe(options, classes, machine.device, network)
-        if judges is not None:
-            take_over(self._recipe.modules(), judges)
+        take_over(self._recipe.modules(), judges)
         side = min(_CROP, learned[0].channels.shape[0])
         self._crops = Crops(learned, classes, CropOptions(side, whole=0.15), request.seed)
         self._held_out = Crops(held_out, classes, CropOptions(side, whole=0.0, turn=False), request.seed)

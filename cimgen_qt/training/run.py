@@ -10,9 +10,9 @@ from cimgen_qt.core.durable import write_text
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.jobs import Job
 from cimgen_qt.datasets.store import Dataset, open_dataset
+from cimgen_qt.training.companions import companions_of, take_over
 from cimgen_qt.training.config import TrainConfig, load_config
 from cimgen_qt.training.crops import CropOptions, Crops, class_channels
-from cimgen_qt.training.judges import judges_of, take_over
 from cimgen_qt.training.loop import CHECKPOINT, learn, settle
 from cimgen_qt.training.machine import open_machine, reproducible
 from cimgen_qt.training.recipes import open_recipe
@@ -46,9 +46,8 @@ def train(request: TrainRequest) -> Job[dict[str, Any]]:
         recipe = open_recipe(config, len(ids), machine.device, colours)
         if config.start:
             notes.append(begin_from(recipe.modules()["generator"], config.start))
-            judges = judges_of(config.start)
-            if judges is not None and take_over(recipe.modules(), judges):
-                notes.append("its discriminators were taken over as well")
+            taken = take_over(recipe.modules(), companions_of(config.start))
+            notes += [f"taken over as well: {', '.join(taken)}"] if taken else []
             recipe.begin_average()
         if machine.first:
             folder.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,11 @@ import torch
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.networks.official import load
 from cimgen_qt.networks.resnet import ResnetGenerator
+from cimgen_qt.training.companions import companions_of, take_over
 from cimgen_qt.training.perceptual import PerceptualLoss
 from cimgen_qt.training.recipes.paired import PairedOptions, PairedRecipe
 from cimgen_qt.training.start import begin_from
+from cimgen_qt.training.state import save_state
 from tests.training.stepping import (
     CLASSES,
     CPU,
@@ -190,3 +192,16 @@ def test_options_that_do_not_fit_together_are_told(options: dict, said: str) -> 
 @pytest.mark.parametrize(("name", "channels"), [("generator", CLASSES + 1), ("discriminator", CLASSES + 4)])
 def test_gradients_are_true_with_one_sample_a_batch(name: str, channels: int) -> None:
     assert gradient_is_true(fresh(recipe()).modules()[name], channels)
+
+
+def test_the_discriminator_comes_along_from_official_files_and_from_runs(tmp_path: Path) -> None:
+    made = fresh(recipe())
+    torch.save(made.generator.state_dict(), tmp_path / "latest_net_G.pth")
+    torch.save(made.discriminator.state_dict(), tmp_path / "latest_net_D.pth")
+    save_state(tmp_path / "checkpoint.safetensors", made, {"step": 0})
+    for start in (tmp_path / "latest_net_G.pth", tmp_path):
+        second = fresh(recipe(**LOCAL), seed=5)  # the finer stage judges the same pictures
+        assert take_over(second.modules(), companions_of(str(start))) == ["discriminator"]
+        assert same(second.discriminator.state_dict(), made.discriminator.state_dict())
+    (tmp_path / "latest_net_D.pth").unlink()
+    assert companions_of(str(tmp_path / "latest_net_G.pth")) == {}

@@ -146,7 +146,7 @@ def test_a_run_goes_on_from_a_shipped_file_and_says_what_came_over(
     for name, value in before.items():
         same = np.array_equal(after[f"modules/generator/{name}"].numpy(), value)
         assert same == name.startswith(("stem", "down.")), name
-    assert "its discriminators were taken over as well" in facts["notes"]
+    assert "taken over as well: heads, pixel" in facts["notes"]
     judges = load_file(finished[0] / "model" / "judges.safetensors")
     for name, value in judges.items():  # one step of Adam moves a weight by the rate at most, 4e-4 by default
         assert (after["modules/" + name.replace(".", "/", 1)] - value.float()).abs().max() < 1e-3, name

@@ -11,6 +11,7 @@ import torch
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.networks.to_onnx import export, require_same
 from cimgen_qt.training.coloured import as_picture, class_colours
+from cimgen_qt.training.companions import companions_of, take_over
 from cimgen_qt.training.recipes.unpaired import UnpairedOptions, UnpairedRecipe
 from cimgen_qt.training.start import begin_from
 from cimgen_qt.training.state import save_weights
@@ -121,3 +122,15 @@ def test_a_wrong_number_of_colours_is_told() -> None:
 @pytest.mark.parametrize(("name", "channels"), [("generator", 3), ("back", 3), ("judge_photo", 3), ("judge_map", 3)])
 def test_gradients_are_true_with_one_sample_a_batch(name: str, channels: int) -> None:
     assert gradient_is_true(fresh(recipe()).modules()[name], channels)
+
+
+def test_the_way_back_and_both_judges_come_along_from_official_files(tmp_path: Path) -> None:
+    made = fresh(recipe())
+    files = {"G_B": made.generator, "G_A": made.back, "D_B": made.judge_photo, "D_A": made.judge_map}
+    for name, module in files.items():
+        torch.save(module.state_dict(), tmp_path / f"40_net_{name}.pth")
+    other = fresh(recipe(), seed=5)
+    found = companions_of(str(tmp_path / "40_net_G_B.pth"))
+    assert sorted(take_over(other.modules(), found)) == ["back", "judge_map", "judge_photo"]
+    for name in ("back", "judge_photo", "judge_map"):
+        assert same(getattr(other, name).state_dict(), getattr(made, name).state_dict())
