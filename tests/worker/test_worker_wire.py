@@ -16,7 +16,7 @@ from cimgen_qt.core.errors import CimgenError, ExportError, WorkerError
 from cimgen_qt.core.grid import Window
 from cimgen_qt.wire import Language, error_message, error_of, line, message
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LEAVING = """
 import os, numpy
 from cimgen_qt.blocks import Outbox, new_prefix
