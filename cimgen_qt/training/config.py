@@ -27,6 +27,8 @@ class Schedule:
     batch: int = 1
     crop: int = 192
     """Side of the square that is drawn from a tile, in pixels."""
+    shrink: int = 1
+    """Tiles are learned from at 1/2, 1/3 ... of their resolution: the first stage of pix2pixHD takes 2."""
     whole: float = 0.35
     """Share of holes that cover the whole crop, so that the network learns to serve a map alone."""
     balanced: float = 0.7
@@ -154,7 +156,7 @@ def _require_sense(config: TrainConfig, where: str) -> None:
             raise CimgenError(f"{where}: there is no {name} {value!r}", hint=f"There are: {', '.join(known)}.")
     if not config.dataset:
         raise CimgenError(f"{where} does not say dataset", hint="Name it there, or by --dataset.")
-    for name in ("steps", "batch", "crop", "judge_every", "judge_on", "keep_every", "sample_every"):
+    for name in ("steps", "batch", "crop", "shrink", "judge_every", "judge_on", "keep_every", "sample_every"):
         if getattr(schedule, name) < 1:
             raise CimgenError(f"{where}: schedule.{name} is below 1", hint="Give a whole number from 1 on.")
     if schedule.crop % 32:

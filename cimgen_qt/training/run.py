@@ -55,7 +55,9 @@ def train(request: TrainRequest) -> Job[dict[str, Any]]:
         learned = yield from learn(config, recipe, crops, held_out, folder, machine)
         facts: dict[str, Any] = asdict(learned) | {"notes": notes, "tiles": len(crops.tiles), "first": machine.first}
         if machine.first:
-            facts |= write_result(folder, config, recipe, dataset.palette, dataset.metres_per_pixel)
+            metres = dataset.metres_per_pixel
+            metres = None if metres is None else metres * config.schedule.shrink
+            facts |= write_result(folder, config, recipe, dataset.palette, metres)
     return facts
 
 
@@ -73,8 +75,8 @@ def _folder(folder: Path, resume: bool) -> Path:
 
 
 def _crops(config: TrainConfig, dataset: Dataset, split: str) -> Job[Crops]:
-    tiles = yield from read_tiles(dataset, split)
     schedule = config.schedule
+    tiles = yield from read_tiles(dataset, split, schedule.shrink)
     options = CropOptions(schedule.crop, schedule.whole, schedule.balanced, schedule.turn)
     return Crops(tiles, len(class_channels(dataset.palette)), options, config.seed)
 

@@ -7,19 +7,27 @@ import numpy as np
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.raster import Pixels
+from cimgen_qt.core.resample import nearest, shrink_or_grow
 from cimgen_qt.datasets.store import Dataset
 from cimgen_qt.training.crops import Tile, class_channels, to_channels
 
 
-def read_tiles(dataset: Dataset, split: str) -> Job[list[Tile]]:
-    """All tiles of a split, in memory. Raises CimgenError where photos have fewer than three bands or are not 8 bit."""
+def read_tiles(dataset: Dataset, split: str, shrink: int = 1) -> Job[list[Tile]]:
+    """All tiles of a split, in memory, at 1/`shrink` of their resolution.
+
+    Raises CimgenError where photos have fewer than three bands or are not 8 bit.
+    """
     ids = class_channels(dataset.palette)
     records, found = dataset.split(split), []
     if not records:
         raise CimgenError(f"the dataset {dataset.name} has no tiles to {split} on", hint="Make it with another split.")
     for number, record in enumerate(records):
         photo, labels = dataset.read(record)
-        found.append(Tile(record.name, _three(photo, record.name), to_channels(labels, ids)))
+        photo, channels = _three(photo, record.name), to_channels(labels, ids)
+        if shrink > 1:
+            size = max(1, labels.shape[0] // shrink), max(1, labels.shape[1] // shrink)
+            photo, channels = shrink_or_grow(photo, *size), nearest(channels, *size)
+        found.append(Tile(record.name, photo, channels))
         yield Progress(number + 1, len(records), f"reading tiles ({split})")
     return found
 

@@ -152,6 +152,23 @@ def test_a_run_goes_on_from_a_shipped_file_and_says_what_came_over(
         assert (after["modules/" + name.replace(".", "/", 1)] - value.float()).abs().max() < 1e-3, name
 
 
+def test_coarse_to_fine_begins_at_half_the_resolution_and_ends_at_all_of_it(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "small")
+    facts = dataset / "dataset.toml"
+    facts.write_text(facts.read_text().replace('name = "small"\n', 'name = "small"\nmetres_per_pixel = 0.5\n', 1))
+    tiny = "ngf = {}\nndf = 4\nn_down = 2\nn_blocks = 1\nn_blocks_local = 1"
+    config = write_config(tmp_path, "paired", 2, options=tiny.format(4), more="shrink = 2")
+    run_inline(train(TrainRequest(str(config), str(tmp_path / "coarse"), str(dataset), threads=1)))
+    assert load_card(tmp_path / "coarse" / "model" / "card.toml").metres_per_pixel == 1.0
+    local = tiny.format(2) + '\ngenerator = "local"'
+    start = f'start = "{tmp_path / "coarse"}"\n'
+    config = write_config(tmp_path, "paired", 2, options=local, top=start)
+    told = run_inline(train(TrainRequest(str(config), str(tmp_path / "fine"), str(dataset), threads=1)))
+    assert load_card(tmp_path / "fine" / "model" / "card.toml").metres_per_pixel == 0.5
+    assert "taken over as well: discriminator" in told["notes"]
+    assert any("weights taken over" in note for note in told["notes"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -1,7 +1,7 @@
 """Learn to paint photos from maps, pair by pair: pix2pixHD (Wang et al. 2018), step by step as published.
 
-Coarse to fine takes two runs. The first trains a `global` generator on coarse ground; the second starts from it with
-`generator = "local"`, `ngf` halved and `fix_global` epochs in which the enhancer alone learns.
+Coarse to fine takes two runs. The first trains a `global` generator with `shrink = 2` in the schedule; the second
+starts from it with `generator = "local"`, `ngf` halved and `fix_global` epochs in which the enhancer alone learns.
 """
 
 from __future__ import annotations
