@@ -25,6 +25,7 @@ __all__ = [
     "EvaluateRequest",
     "TrainRequest",
     "adapter_for",
+    "recipe_template",
     "run_adapt",
     "run_dataset",
     "run_evaluate",
@@ -39,6 +40,14 @@ def run_train(request: TrainRequest) -> Job[dict[str, Any]]:
     from cimgen_qt.training.run import train
 
     return (yield from train(request))
+
+
+def recipe_template(recipe: str) -> str:
+    """A configuration for `run_train` with all settings of a recipe. Raises CimgenError where there is none."""
+    _require_torch()
+    from cimgen_qt.training.template import template
+
+    return template(recipe)
 
 
 def run_adapt(request: AdaptRequest) -> Job[dict[str, Any]]:

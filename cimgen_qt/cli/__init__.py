@@ -23,6 +23,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "verify": commands.verify,
     "replay": commands.replay,
     "dataset": learning.dataset,
+    "recipe": learning.recipe,
     "train": learning.train,
     "adapt": learning.adapt,
     "evaluate": learning.evaluate,

@@ -38,6 +38,13 @@ def dataset(options: argparse.Namespace, console: Console) -> int:
     return OK
 
 
+def recipe(options: argparse.Namespace, console: Console) -> int:
+    """Print a configuration for `train`."""
+    text = learning.recipe_template(options.recipe)
+    console.result({"recipe": options.recipe, "template": text}, text.rstrip("\n"))
+    return OK
+
+
 def train(options: argparse.Namespace, console: Console) -> int:
     """Learn, and say where the model lies and how good it is on ground that was held out."""
     dataset = None if options.dataset is None else str(options.dataset)

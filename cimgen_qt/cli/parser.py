@@ -32,6 +32,7 @@ def build() -> argparse.ArgumentParser:
         _verify,
         _replay,
         _dataset,
+        _recipe,
         _train,
         _adapt,
         _evaluate,
@@ -173,6 +174,12 @@ def _dataset(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPa
     command.add_argument("--layer", metavar="L", help="vectors: the layer of a GeoPackage")
     command.add_argument("--tolerance", type=float, metavar="D", help="coloured maps: how far a colour may be off")
     command.add_argument("--seed", type=int, metavar="N")
+    return command
+
+
+def _recipe(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    command = commands.add_parser("recipe", help="print a configuration for `train` with every setting and its default")
+    command.add_argument("recipe", metavar="RECIPE", help="context, paired, unpaired, fast or segment")
     return command
 
 

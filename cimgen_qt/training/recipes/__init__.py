@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 import torch
 
-from cimgen_qt.training.config import TrainConfig, filled
+from cimgen_qt.core.errors import CimgenError
+from cimgen_qt.training.config import RECIPES, TrainConfig, filled
 from cimgen_qt.training.recipe import Recipe
 
 Colour = tuple[int, int, int]
@@ -17,28 +20,46 @@ def open_recipe(config: TrainConfig, classes: int, device: torch.device, colours
 
     `colours`: of the classes, for recipes that take maps as pictures, where the options name none.
     """
-    where = f"{config.name}, [options]"
     options = dict(config.options)
     if config.recipe in ("unpaired", "fast") and colours:
         options.setdefault("colours", [list(colour) for colour in colours])
-    match config.recipe:
+    made = filled(options_of(config.recipe), options, f"{config.name}, [options]")
+    recipe: Recipe = getattr(_module(config.recipe), f"{config.recipe.capitalize()}Recipe")(made, classes, device)
+    return recipe
+
+
+def options_of(recipe: str) -> type[Any]:
+    """The dataclass of what a recipe lets one set. Raises CimgenError where there is no such recipe."""
+    found: type[Any] = getattr(_module(recipe), f"{recipe.capitalize()}Options")
+    return found
+
+
+def summary_of(recipe: str) -> str:
+    """The first line of what its module says of itself."""
+    return (_module(recipe).__doc__ or "").strip().splitlines()[0]
+
+
+def _module(recipe: str) -> ModuleType:
+    match recipe:
         case "context":
-            from cimgen_qt.training.recipes.context import ContextOptions, ContextRecipe
+            from cimgen_qt.training.recipes import context
 
-            return ContextRecipe(filled(ContextOptions, options, where), classes, device)
+            return context
         case "paired":
-            from cimgen_qt.training.recipes.paired import PairedOptions, PairedRecipe
+            from cimgen_qt.training.recipes import paired
 
-            return PairedRecipe(filled(PairedOptions, options, where), classes, device)
+            return paired
         case "unpaired":
-            from cimgen_qt.training.recipes.unpaired import UnpairedOptions, UnpairedRecipe
+            from cimgen_qt.training.recipes import unpaired
 
-            return UnpairedRecipe(filled(UnpairedOptions, options, where), classes, device)
+            return unpaired
         case "fast":
-            from cimgen_qt.training.recipes.fast import FastOptions, FastRecipe
+            from cimgen_qt.training.recipes import fast
 
-            return FastRecipe(filled(FastOptions, options, where), classes, device)
+            return fast
+        case "segment":
+            from cimgen_qt.training.recipes import segment
+
+            return segment
         case _:
-            from cimgen_qt.training.recipes.segment import SegmentOptions, SegmentRecipe
-
-            return SegmentRecipe(filled(SegmentOptions, options, where), classes, device)
+            raise CimgenError(f"there is no recipe {recipe!r}", hint=f"There are: {', '.join(RECIPES)}.")
