@@ -95,7 +95,10 @@ def models_report(action: str, model: str | None) -> tuple[bool, dict[str, Any],
         lines = [f"{e.name} ({e.origin}){_told(e)}" for e in entries]
         return True, {"models": rows}, lines
     if model is None:
-        raise ModelError(f"{action} what?", hint="Name the model, its path, or the address of a server.")
+        raise ModelError(
+            f"which one shall `cimgen models {action}` take?",
+            hint="Name the model, its path, or the address of a server.",
+        )
     if action == "add":
         entry = catalog.add(Path(model))
         return True, catalog.describe(entry), [f"added {entry.name}"]

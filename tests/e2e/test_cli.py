@@ -144,7 +144,7 @@ def test_doctor_and_models_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "doctor")["checks"]["packages"] is True
     names = [m["name"] for m in answer(capsys, "models")["models"]]
     assert {"exemplar", "flat"} <= set(names)
-    assert "which model" in complaint(capsys, "models", "show")
+    assert "which one" in complaint(capsys, "models", "show")
 
 
 @pytest.mark.parametrize("word", ["", "demo", "new", "map", "paint", "render", "export", "verify", "replay", "info",
