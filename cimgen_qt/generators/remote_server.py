@@ -61,15 +61,15 @@ class Server:
         and a server that stays away.
         """
         where = "/".join([self._path, "v2", *(quote(part, safe="") for part in path)])
-        failure: ModelError | None = None
+        failure, wanted = ModelError(f"{self.origin} was not asked"), 0.0
         for delay in (None, *DELAYS):
-            if failure is not None and delay is not None:
-                yield from _pause(delay, f"{failure.message}; trying again")
+            if delay is not None:
+                yield from _pause(max(delay, wanted), f"{failure.message}; trying again")
             try:
                 answer = yield from self._once(where, sent, largest)
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
-                failure = self._explained(error)
+                failure, wanted = self._explained(error), 0.0
                 distrusted = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
                 if distrusted or isinstance(error, TimeoutError):
                     raise failure from error
@@ -80,8 +80,7 @@ class Server:
             failure = self._refused(answer)
             if answer.status not in _BUSY:
                 raise failure
-            yield from _pause(_seconds(answer.headers.get("retry-after", "")), failure.message)
-        assert failure is not None
+            wanted = _seconds(answer.headers.get("retry-after", ""))
         raise failure
 
     def close(self) -> None:
