@@ -18,9 +18,9 @@ from cimgen_qt.generators.devices import Choice
 from cimgen_qt.raster.palettes import open_palette
 from cimgen_qt.raster.rasterio_io import open_raster
 from cimgen_qt.raster.write import Planes
+from cimgen_qt.segmentation.finer import sweep_over
 from cimgen_qt.segmentation.model import SegmentationModel
 from cimgen_qt.segmentation.request import SegmentRequest
-from cimgen_qt.segmentation.sweep import Sweep
 
 CONFIDENCE, STYLE = "_confidence.tif", ".qml"
 """Ends of the names beside the map. A raster of one band with a colour table is what a GIS shows as classes at once."""
@@ -38,7 +38,7 @@ def segment(request: SegmentRequest) -> Job[dict[str, Any]]:
         choice = Choice(request.device, precision=request.precision)
         model = SegmentationModel(card, palette, choice)
         undo.callback(model.close)
-        sweep = Sweep(model, reader)
+        sweep = sweep_over(model, reader)
         classes = {c.id: c for c in model.reading.palette}
         planes = [Planes(target, reader, ("class",), classes), Planes(confidence, reader, ("confidence",), None)]
         for plane in planes:

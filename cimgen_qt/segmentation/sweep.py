@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.palette import Palette
-from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo, RasterReader
+from cimgen_qt.core.raster import Labels, Mask, Pixels, RasterInfo
 from cimgen_qt.core.resample import shrink_or_grow
 from cimgen_qt.core.tiling import Lattice
-from cimgen_qt.generators.stretch import stretch_for
+from cimgen_qt.generators.stretch import Stretch, stretch_for
 from cimgen_qt.segmentation.model import SegmentationModel
 
 STRIP = 8192
@@ -29,11 +30,22 @@ class Piece:
     confidence: NDArray[np.uint8]
 
 
+class Readable(Protocol):
+    """What of a raster's reader is needed here."""
+
+    @property
+    def info(self) -> RasterInfo: ...
+
+    def read(self, window: Window) -> Pixels: ...
+
+    def read_valid(self, window: Window) -> Mask: ...
+
+
 @dataclass(frozen=True)
 class Photo:
     """A reader as what a stretch is measured in."""
 
-    reader: RasterReader
+    reader: Readable
     palette: Palette
 
     @property
@@ -62,16 +74,19 @@ class Photo:
 class Sweep:
     """Iterate over it: row by row of tiles, strip by strip, the pieces cover the raster without overlap."""
 
-    def __init__(self, model: SegmentationModel, reader: RasterReader) -> None:
-        """Raises ModelError where the photo lacks a band, or holds no data to measure its range by."""
+    def __init__(self, model: SegmentationModel, reader: Readable, stretch: Stretch | None = None) -> None:
+        """`stretch`: where the photo has the model's resolution and was measured before.
+
+        Raises ModelError where the photo lacks a band, or holds no data to measure its range by.
+        """
         info = reader.info
         self._model, self._reader = model, reader
         self._bands = model.bands(info)
-        view = Photo(reader, model.reading.palette)
-        self._stretch = stretch_for(info.dtype, model.card.dtype, model.card.levels, view, self._bands)
-        self._lattice = Lattice.of(model.spec, info.grid)
-        self._scale = self._lattice.scale
-        self._cell = self._lattice.cell
+        self.ids = np.array(model.reading.classes, np.uint8)
+        self._stretch = stretch or measured(model, reader)
+        lattice = lattice_of(model, reader) if stretch is None else Lattice(model.spec)
+        self._scale = lattice.scale
+        self._cell = lattice.cell
         self._margin = tuple(max(1, round(model.spec.halo / s)) for s in self._scale)
 
     @property
@@ -86,6 +101,11 @@ class Sweep:
 
     def __iter__(self) -> Iterator[tuple[int, list[Piece]]]:
         """After each tile: 1 and the ground that is finished with it."""
+        for looked, finished in self.shares():
+            yield looked, [piece_of(self.ids, window, shares) for window, shares in finished]
+
+    def shares(self) -> Iterator[tuple[int, list[tuple[Window, NDArray[np.float32]]]]]:
+        """The same as shares of the classes `ids`, (height, width, class), before one is chosen."""
         for strip in self._strips():
             yield from self._strip(strip)
 
@@ -104,7 +124,7 @@ class Sweep:
             for col in range(ground.col, ground.right, self._cell[1]):
                 yield Window(row, col, *self._cell).intersect(ground)
 
-    def _strip(self, strip: Window) -> Iterator[tuple[int, list[Piece]]]:
+    def _strip(self, strip: Window) -> Iterator[tuple[int, list[tuple[Window, NDArray[np.float32]]]]]:
         classes = len(self._model.reading.classes)
         high, (rows, cols) = self._cell[0] + 2 * self._margin[0], self._margin
         sums = np.zeros((high, strip.width, classes), np.float32)
@@ -119,11 +139,11 @@ class Sweep:
             for inner in self._tiles(Window(row, strip.col, min(self._cell[0], strip.height - row), strip.width)):
                 outer = Window(row - rows, inner.col - cols, high, inner.width + 2 * cols)
                 seen = outer.intersect(self._reader.info.grid.window)
-                shares, weight = self._looked(seen, outer)
+                seen_shares, weight = self._looked(seen, outer)
                 kept = seen.intersect(Window(seen.row, strip.col, seen.height, strip.width))
                 part = kept.slices(seen)
                 place = slice(kept.row - top, kept.bottom - top), slice(kept.col - strip.col, kept.right - strip.col)
-                sums[place] += shares[part] * weight[part][..., None]
+                sums[place] += seen_shares[part] * weight[part][..., None]
                 weights[place] += weight[part]
                 yield 1, []
             last = row + self._cell[0] >= strip.height
@@ -132,7 +152,8 @@ class Sweep:
             if bottom > start:
                 window = Window(start, strip.col, bottom - start, strip.width)
                 cut = slice(start - top, bottom - top)
-                yield 0, [self._piece(window, sums[cut], weights[cut])]
+                shares = sums[cut] / np.maximum(weights[cut], np.float32(1e-9))[..., None]
+                yield 0, [(window, shares.astype(np.float32, copy=False))]
 
     def _looked(self, seen: Window, outer: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Shares for what of a tile lies in the raster, and how much they count: less towards the tile's edge."""
@@ -155,13 +176,25 @@ class Sweep:
         weight = ramps[0][:, None] * ramps[1][None]
         return shares * valid[..., None], weight[seen.slices(outer)]
 
-    def _piece(self, window: Window, sums: NDArray[np.float32], weights: NDArray[np.float32]) -> Piece:
-        shares = sums / np.maximum(weights, 1e-9)[..., None]
-        ids = np.array(self._model.reading.classes, np.uint8)
-        best = shares.argmax(2)
-        top = np.take_along_axis(shares, best[..., None], 2)[..., 0]
-        known = top > 0
-        return Piece(window, np.where(known, ids[best], 0).astype(np.uint8), np.round(top * 255).astype(np.uint8))
+
+def measured(model: SegmentationModel, reader: Readable) -> Stretch:
+    """Which values of a photo count as dark and bright. Raises ModelError as `Sweep` does."""
+    info = reader.info
+    view = Photo(reader, model.reading.palette)
+    return stretch_for(info.dtype, model.card.dtype, model.card.levels, view, model.bands(info))
+
+
+def lattice_of(model: SegmentationModel, reader: Readable) -> Lattice:
+    """Where tiles lie, and how much finer (below 1) or coarser than the model the photo is."""
+    return Lattice.of(model.spec, reader.info.grid)
+
+
+def piece_of(ids: NDArray[np.uint8], window: Window, shares: NDArray[np.float32]) -> Piece:
+    """The class of the largest share, and how large that is; unlabelled where all are 0."""
+    best = shares.argmax(2)
+    top = np.take_along_axis(shares, best[..., None], 2)[..., 0]
+    known = top > 0
+    return Piece(window, np.where(known, ids[best], 0).astype(np.uint8), np.round(top * 255).astype(np.uint8))
 
 
 def _ramp(size: int, margin: int) -> NDArray[np.float32]:
