@@ -21,8 +21,8 @@ REPLICATES = 100
 SLOW_REPLICATES, SUBSETS = 30, 4
 """Of distances that take long, and subsets of patches in each replicate of a kernel distance."""
 NEAR_ONE = 0.15
-FEW = 200
-"""Below so many patches a distance of distributions says little."""
+FEWEST, FEW = 10, 200
+"""Below so many patches a distance of distributions says nothing, and little."""
 BRACKETS = "In brackets: 95 % of bootstrap replicates by tile."
 WARNINGS = (
     "A generator that was trained with EfficientNet as its judge looks better to it than to other eyes.",
@@ -43,19 +43,22 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one way on one group of tiles. Lower is better but for `ssim`; `jump` is best at 1."""
+    """Of one way on one group of tiles. Lower is better but for `raw_ssim`; `jump` is best at 1.
+
+    None where a figure cannot be taken, as distances of distributions from fewer than `FEWEST` patches.
+    """
 
     way: str
     group: str
     edits: int
-    jump: Figure
-    jump_near_one: Figure
-    ring: Figure
-    colour: Figure
-    perceptual: Figure
-    sliced_excess: Figure
-    kernel_excess: Figure
-    frechet_excess: Figure
+    jump: Figure | None
+    jump_near_one: Figure | None
+    ring: Figure | None
+    colour: Figure | None
+    perceptual: Figure | None
+    sliced_excess: Figure | None
+    kernel_excess: Figure | None
+    frechet_excess: Figure | None
     raw_ssim: Figure | None = None
     raw_kernel: Figure | None = None
     notes: tuple[str, ...] = field(default=())
@@ -107,12 +110,14 @@ def figures_of(
     def distance(measure: Callable[[Features, Features], float]) -> Callable[[NDArray[np.int64]], float]:
         def of(picked: NDArray[np.int64]) -> float:
             there = [np.concatenate([part[int(n)] for n in picked]) for part in (made, real.inside, real.elsewhere)]
+            if min(map(len, there)) < FEWEST:
+                return float("nan")
             return measure(there[0], there[2]) - measure(there[1], there[2])
 
         return of
 
     raw_ssim = raw_kernel = None
-    if all(f.raw is not None for f in filled):
+    if all(f.raw is not None for f in filled) and sum(map(len, real.patches)) >= FEWEST:
         raws = [cut(f.raw, places_outside(c.hole)) for c, f in zip(cases, filled, strict=True) if f.raw is not None]
         alike = [ssim(r, p) if len(r) else np.empty(0) for r, p in zip(raws, real.patches, strict=True)]
         raw_ssim = _figure(
@@ -127,9 +132,9 @@ def figures_of(
     notes = (f"{count} patches are few for distances of distributions",) if count < FEW else ()
     return Figures(
         way, group, len(cases),
-        _figure(tiles, lambda picked: float(np.nanmean(jumps[picked]))),
-        _figure(tiles, lambda picked: float(np.nanmean(near[picked]))),
-        _figure(tiles, lambda picked: float(np.nanmean(rings[picked]))),
+        _figure(tiles, lambda picked: _mean(jumps[picked])),
+        _figure(tiles, lambda picked: _mean(near[picked])),
+        _figure(tiles, lambda picked: _mean(rings[picked])),
         _figure(tiles, lambda picked: float(colours[picked].mean())),
         _figure(tiles, lambda picked: float(gaps[picked].mean())),
         _figure(tiles, distance(sliced), count),
@@ -148,6 +153,12 @@ def _colour(case: Case, picture: Pixels) -> float:
     return float(np.abs(blocks).mean() / cover)
 
 
+def _mean(values: NDArray[np.float64]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 def _kernel(one: Features, other: Features) -> float:
     return kernel(one, other, subsets=SUBSETS).mean
 
@@ -158,10 +169,12 @@ def _figure(
     count: int = 0,
     replicates: int = REPLICATES,
     exactly: Callable[[NDArray[np.int64]], float] | None = None,
-) -> Figure:
-    """`exactly` measures the value itself, where replicates do with less."""
+) -> Figure | None:
+    """`exactly` measures the value itself, where replicates do with less. None where that is no number."""
     everything = np.arange(len(tiles))
     value = (exactly or measure)(everything)
+    if not np.isfinite(value):
+        return None
     names = np.unique(tiles)
     if len(names) < 2 or not replicates:
         return Figure(value, count=count or len(tiles))
@@ -171,8 +184,11 @@ def _figure(
         measure(np.concatenate([groups[int(n)] for n in rng.integers(len(groups), size=len(groups))]))
         for _ in range(replicates)
     ]
-    low, high = np.nanpercentile(found, [2.5, 97.5])
-    return Figure(value, float(low), float(high), count or len(tiles))
+    known = [one for one in found if np.isfinite(one)]
+    low, high = np.percentile(known, [2.5, 97.5]) if known else (None, None)
+    return Figure(
+        value, None if low is None else float(low), None if high is None else float(high), count or len(tiles)
+    )
 
 
 def table(rows: Sequence[Figures], eye: Eye, floor: Estimate | None = None) -> str:

