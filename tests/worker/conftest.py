@@ -15,4 +15,4 @@ def worker() -> Iterator[WorkerRunner]:
     with runner_of() as runner:
         yield runner
     assert left_in_memory() <= before
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # others of before may have ended

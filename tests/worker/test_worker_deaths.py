@@ -120,7 +120,7 @@ def test_twenty_deaths_at_random_moments_are_survived_and_leave_nothing(name: st
     with runner_of(grace_s=0.2, hang_s=1.0 if name == "SIGSTOP" else 30.0, spare=True) as runner:
         random_deaths(runner, getattr(signal, name), 20)
     assert left_in_memory() <= before
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # others of before may have ended
     assert open_files() <= descriptors
 
 
