@@ -112,6 +112,15 @@ def write_all(disk: Disk, descriptor: int, data: bytes | memoryview) -> None:
         rest = rest[disk.write(descriptor, rest) :]
 
 
+def sync_file(disk: Disk, path: Path) -> None:
+    """Back once what was written to a file that is closed again is on the medium."""
+    descriptor = disk.reopen(path)
+    try:
+        disk.sync(descriptor)
+    finally:
+        disk.close(descriptor)
+
+
 def unsupported(error: OSError) -> bool:
     """Whether the disk does not know the operation at all (FAT has no permission bits, for example)."""
     return error.errno in _UNSUPPORTED

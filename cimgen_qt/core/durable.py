@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from types import TracebackType
 
-from cimgen_qt.core.disk import DISK, Disk, explained, remove_quietly, unsupported, write_all
+from cimgen_qt.core.disk import DISK, Disk, explained, remove_quietly, sync_file, unsupported, write_all
 from cimgen_qt.core.errors import ExportError
 from cimgen_qt.core.liveness import part_path, remove_stale
 from cimgen_qt.core.lock import Lock
@@ -66,7 +66,7 @@ class Staged:
                 sidecars = self._sidecars()
                 for path in (*sidecars, self.path):
                     self._keep_permissions(path)
-                    self._sync(path)
+                    sync_file(self._disk, path)
                 for sidecar in sidecars:
                     appended = sidecar.name[len(self.path.name) :]
                     self._disk.replace(sidecar, self.target.with_name(self.target.name + appended))
@@ -128,13 +128,6 @@ class Staged:
         except OSError as error:
             if not unsupported(error):
                 raise
-
-    def _sync(self, path: Path) -> None:
-        descriptor = self._disk.reopen(path)
-        try:
-            self._disk.sync(descriptor)
-        finally:
-            self._disk.close(descriptor)
 
 
 def stage(target: Path, keep_suffix: bool = False, disk: Disk = DISK) -> Staged:

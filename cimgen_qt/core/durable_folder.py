@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-from cimgen_qt.core.disk import DISK, Disk, explained, write_all
+from cimgen_qt.core.disk import DISK, Disk, explained, sync_file, write_all
 from cimgen_qt.core.errors import ExportError
 from cimgen_qt.core.liveness import part_path, remove_stale
 
@@ -38,19 +38,12 @@ class StagedFolder:
         with explained(self.target, "written"):
             for place, _, names in os.walk(self.path):
                 for name in names:
-                    self._sync(Path(place) / name)
+                    sync_file(self._disk, Path(place) / name)
                 self._disk.sync_folder(Path(place))
             if self.target.exists():
                 self.target.rmdir()  # empty when this began; if it is not by now, that is another program's work
             self._disk.replace(self.path, self.target)
             self._disk.sync_folder(self.target.parent)
-
-    def _sync(self, path: Path) -> None:
-        descriptor = self._disk.reopen(path)
-        try:
-            self._disk.sync(descriptor)
-        finally:
-            self._disk.close(descriptor)
 
     def __enter__(self) -> StagedFolder:
         return self

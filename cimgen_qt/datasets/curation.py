@@ -9,32 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimgen_qt.core.raster import Labels, Mask, Pixels
+from cimgen_qt.datasets.request import Limits
 
 URBAN = ("building", "road")
 WHOLE = 0.85
 """The share of a row or column that a seam goes along: shores and walls end sooner."""
 LONG = 64
 """Shorter lines than this, in pixels, are walls as well as seams."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """A tile beyond one of them is left out; None switches a rule off. Shares are from 0 to 1."""
-
-    nodata: float | None = 0.05
-    unlabelled: float | None = 0.5
-    saturated: float | None = 0.6
-    """Share of pixels at either end of the range in all bands."""
-    blur: float | None = 8.0
-    """Least variance of the Laplacian, in levels squared; ground that is mostly water is not asked."""
-    seam: float | None = 8.0
-    """Largest ratio of one straight jump right across the tile to the usual one: a seam of a mosaic."""
-    cloud: float | None = 0.6
-    """Share of pixels that are bright and colourless and lie in smooth ground."""
-    urban: float | None = None
-    """Least share of buildings and roads together."""
-    dominant: float | None = None
-    """Largest share of any one class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from cimgen_qt.core.grid import Grid, Window
 from cimgen_qt.core.jobs import Job, Progress
 from cimgen_qt.core.palette import DEFAULT_PALETTE, Palette
 from cimgen_qt.core.raster import Labels
-from cimgen_qt.datasets.curation import Fault, Limits, fault_of, luminance, sharpness
+from cimgen_qt.datasets.curation import Fault, fault_of, luminance, sharpness
 from cimgen_qt.datasets.duplicates import Thumbnail, find_copies, thumbnail, to_remove
 from cimgen_qt.datasets.request import DatasetRequest
 from cimgen_qt.datasets.sheet import Shown, draw, small
@@ -56,13 +56,12 @@ def make_dataset(
     """
     sources = _Sources(request, project, palette)
     rule = SplitRule(request.test, request.validation, request.held_out, request.block)
-    limits = Limits(**{f.name: getattr(request, f.name) for f in fields(Limits)})
     tiles: list[_Tile] = []
     with DatasetWriter(Path(request.out)) as writer:
         for number, name in enumerate(sources.names):
             yield Progress(number, 2 * len(sources.names), f"looking at {name}")
             with sources.open(number) as ground:
-                tiles += _looked_at(number, name, ground, request, rule, limits, sources.palette)
+                tiles += _looked_at(number, name, ground, request, rule, sources.palette)
         if request.duplicates:
             yield Progress(len(sources.names), 2 * len(sources.names), "looking for copies")
             _drop_copies(tiles)
@@ -137,7 +136,7 @@ class _Sources:
 
 
 def _looked_at(
-    number: int, name: str, ground: Ground, request: DatasetRequest, rule: SplitRule, limits: Limits, palette: Palette
+    number: int, name: str, ground: Ground, request: DatasetRequest, rule: SplitRule, palette: Palette
 ) -> Iterator[_Tile]:
     cut = windows(ground.grid, request.side, request.smallest)
     whole = split_of_scene(name, rule)
@@ -147,7 +146,7 @@ def _looked_at(
         photo, labels, valid = ground.read_photo(window), ground.read_map(window), ground.read_valid(window)
         light = luminance(photo)
         fault = Fault("gap between splits", "touches held-out ground") if split == GAP else None
-        fault = fault or fault_of(photo, labels, valid, names, limits)
+        fault = fault or fault_of(photo, labels, valid, names, request)
         tile = f"{name}_{window.row}_{window.col}"
         yield _Tile(number, window, split, fault, thumbnail(light), small(photo), sharpness(light), tile)
 

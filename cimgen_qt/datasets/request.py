@@ -17,12 +17,31 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 scenes of 5000 pixels cut 10 x 10 with a mask of buildings; maps of classes and of single objects."""
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetRequest:
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """A tile beyond one of them is left out; None switches a rule off. Shares are from 0 to 1."""
+
+    nodata: float | None = 0.05
+    unlabelled: float | None = 0.5
+    saturated: float | None = 0.6
+    """Share of pixels at either end of the range in all bands."""
+    blur: float | None = 8.0
+    """Least variance of the Laplacian, in levels squared; ground that is mostly water is not asked."""
+    seam: float | None = 8.0
+    """Largest ratio of one straight jump right across the tile to the usual one: a seam of a mosaic."""
+    cloud: float | None = 0.6
+    """Share of pixels that are bright and colourless and lie in smooth ground."""
+    urban: float | None = None
+    """Least share of buildings and roads together."""
+    dominant: float | None = None
+    """Largest share of any one class."""
+
+
+@dataclass(frozen=True)
+class DatasetRequest(Limits):
     """Cut tiles from `project`, or from `images` and `maps` (folders or files), into the new folder `out`.
 
-    `table`, `field`, `class_name`, `layer` and `tolerance` tell how maps are understood, as on import. Limits are those
-    of `curation.Limits`: a tile beyond one is left out; None switches the rule off.
+    `table`, `field`, `class_name`, `layer` and `tolerance` tell how maps are understood, as on import.
     """
 
     out: str
@@ -46,14 +65,6 @@ class DatasetRequest:
     class_name: str | None = None
     layer: str | None = None
     tolerance: float | None = None
-    nodata: float | None = 0.05
-    unlabelled: float | None = 0.5
-    saturated: float | None = 0.6
-    blur: float | None = 8.0
-    seam: float | None = 8.0
-    cloud: float | None = 0.6
-    urban: float | None = None
-    dominant: float | None = None
     duplicates: bool = True
     instances: bool = False
     """Also write maps of single objects: connected ground of one class."""

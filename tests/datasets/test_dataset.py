@@ -13,10 +13,10 @@ from PIL import Image
 from cimgen_qt.core.errors import CimgenError
 from cimgen_qt.core.grid import Window
 from cimgen_qt.core.jobs import run_inline
-from cimgen_qt.datasets.curation import Limits, fault_of
+from cimgen_qt.datasets.curation import fault_of
 from cimgen_qt.datasets.duplicates import find_copies, thumbnail, to_remove
 from cimgen_qt.datasets.job import make_dataset
-from cimgen_qt.datasets.request import PRESETS, DatasetRequest, with_preset
+from cimgen_qt.datasets.request import PRESETS, DatasetRequest, Limits, with_preset
 from cimgen_qt.datasets.split import GAP, SplitRule, split_blocks
 from cimgen_qt.datasets.store import open_dataset
 from cimgen_qt.learning import run_dataset
