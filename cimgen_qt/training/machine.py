@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import time
@@ -88,8 +89,16 @@ def open_machine(device: str, precision: str) -> Machine:
         strategy = "ddp" if together * nodes > 1 else "auto"
         fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
         fabric.launch()
+    if strategy == "ddp":
+        atexit.register(_part)
     chosen, why = _precision(fabric.device, precision)
     return Machine(fabric, fabric.device, chosen, why)
+
+
+def _part() -> None:
+    """Leave the group of processes: gloo's threads, still running when a process ends, abort it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _precision(device: torch.device, wanted: str) -> tuple[str, str]:

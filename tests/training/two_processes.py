@@ -44,7 +44,7 @@ def _averaged(machine: Machine) -> float:
     machine.share_gradients(optimizer)
     (weight * (1.0 + 2.0 * machine.rank)).backward()
     optimizer.step()
-    return float(weight)
+    return float(weight.detach())
 
 
 if __name__ == "__main__":
