@@ -45,11 +45,11 @@ def main() -> None:
     wait_until_drawn(app, window, [])
     window.workbench.choices.set_pen(radius=20.0, class_id=3)
     row, col = canvas.view.to_pixel(900, 500)
-    window.workbench.begin_stroke(3, row, col)
+    window.workbench.painting.begin(3, row, col)
     workbench = window.workbench
-    moves = frames(lambda i: workbench.move_stroke(row + 60 * math.sin(i / 20), col + i), app.processEvents)
+    moves = frames(lambda i: workbench.painting.move(row + 60 * math.sin(i / 20), col + i), app.processEvents)
     report("brush move and its redraw", moves)
-    window.workbench.cancel_stroke()
+    window.workbench.painting.cancel()
     window.close()
     canvas.deleteLater()
 

@@ -39,7 +39,7 @@ def run_window(path: Path | None) -> int:
     try:
         window.show()
         if path is not None:
-            window.start_with(path)
+            window.files.start_with(path)
         return app.exec()
     finally:
         sys.excepthook = before

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from cimgen_qt.core.grid import Window
 from cimgen_qt.core.scene import Change
 from cimgen_qt.core.shapes import Point
-from cimgen_qt.ui.canvas_paint import badge, checkerboard
+from cimgen_qt.ui.canvas_paint import checkerboard
 from cimgen_qt.ui.compat import Qt, QtCore, QtGui, QtWidgets, Signal, position, tr
 from cimgen_qt.ui.images import ClassColours
+from cimgen_qt.ui.overlays.overlay import Overlay
 from cimgen_qt.ui.tile_reader import LABELS, PHOTO, SCENE, TileReader, Told
 from cimgen_qt.ui.tiles import Drawn, TileCache, as_rect, covers
-from cimgen_qt.ui.tools import BrushTool, Tool
+from cimgen_qt.ui.tools.brush import BrushTool
+from cimgen_qt.ui.tools.tool import Tool
 from cimgen_qt.ui.view import View, fitted
 from cimgen_qt.ui.workbench import Workbench
 
@@ -41,6 +43,7 @@ class Canvas(QtWidgets.QWidget):
         self.tiles: TileCache | None = None
         self.complete = False
         """Whether the last frame had every tile it wanted."""
+        self.overlays: list[Overlay] = []
         self._workbench = workbench
         self._tool: Tool = BrushTool(workbench)
         self._at: Point | None = None
@@ -203,7 +206,8 @@ class Canvas(QtWidgets.QWidget):
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         if not self._hand:
             self._tool.draw(painter, self.view, self._at)
-        self._paint_badge(painter)
+        for overlay in self.overlays:
+            overlay.draw(painter, self.rect(), self.view)
 
     def _paint_scene(self, painter: QtGui.QPainter, rect: QtCore.QRect) -> None:
         tiles, ratio = self.tiles, self.devicePixelRatioF()
@@ -233,16 +237,6 @@ class Canvas(QtWidgets.QWidget):
         left, top = self.view.to_screen(window.top(), window.left())
         right, bottom = self.view.to_screen(window.bottom(), window.right())
         return QtCore.QRectF(QtCore.QPointF(round(left), round(top)), QtCore.QPointF(round(right), round(bottom)))
-
-    def _paint_badge(self, painter: QtGui.QPainter) -> None:
-        proposal, layers = self._workbench.proposal, self._workbench.choices.layers
-        if layers.original:
-            badge(painter, self.rect(), tr("Original photo"), self.palette())
-        elif proposal is not None and proposal.rendered is None:
-            badge(painter, self.rect(), tr("Generating: proposal, not applied"), self.palette())
-        elif proposal is not None:
-            text = tr("Proposal, not applied. Enter accepts, Delete discards.")
-            badge(painter, self.rect(), text, self.palette())
 
     # --- the pointer ---------------------------------------------------------------------------------------------
 

@@ -16,7 +16,19 @@ else:
     from qgis.PyQt.QtCore import pyqtSignal as Signal
     from qgis.PyQt.QtWidgets import QAction, QActionGroup
 
-__all__ = ["QAction", "QActionGroup", "Qt", "QtCore", "QtGui", "QtWidgets", "Signal", "pointer", "position", "tr"]
+__all__ = [
+    "QAction",
+    "QActionGroup",
+    "Qt",
+    "QtCore",
+    "QtGui",
+    "QtWidgets",
+    "Signal",
+    "later",
+    "pointer",
+    "position",
+    "tr",
+]
 
 
 def position(event: QtGui.QMouseEvent | QtGui.QWheelEvent) -> QtCore.QPointF:
@@ -28,6 +40,11 @@ def position(event: QtGui.QMouseEvent | QtGui.QWheelEvent) -> QtCore.QPointF:
 def tr(text: str, n: int = -1) -> str:
     """The text in the user's language; `%n` becomes `n`."""
     return QtCore.QCoreApplication.translate("cimgen", text, "", n)
+
+
+def later(text: str) -> str:
+    """Marks a text of a table: it is translated by `tr` where it is shown."""
+    return text
 
 
 def pointer(address: int, size: int) -> Any:

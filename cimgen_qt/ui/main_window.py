@@ -1,27 +1,26 @@
-"""The window: puts canvas, panels, bars and actions together, and asks before anything is lost."""
+"""The window: puts canvas, panels, bars and actions together."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from cimgen_qt.paths import resources
 from cimgen_qt.ui.actions import Actions
 from cimgen_qt.ui.canvas import Canvas
+from cimgen_qt.ui.commands import edit, generate, tools, view
+from cimgen_qt.ui.commands import help as help_
+from cimgen_qt.ui.commands.files import PROJECT, Files
 from cimgen_qt.ui.compat import Qt, QtCore, QtGui, QtWidgets, tr
-from cimgen_qt.ui.dialogs import IMAGES, ExportDialog, NewDialog, free_name
-from cimgen_qt.ui.help import show_about, show_first_steps, show_shortcuts
+from cimgen_qt.ui.docks import Docks
 from cimgen_qt.ui.job_strip import JobStrip
 from cimgen_qt.ui.notify import MessageBar
 from cimgen_qt.ui.options_bar import OptionsBar
-from cimgen_qt.ui.panels.classes import ClassesPanel
-from cimgen_qt.ui.panels.generate import GeneratePanel
+from cimgen_qt.ui.overlays.badge import Badge
 from cimgen_qt.ui.recent import RecentMenu
 from cimgen_qt.ui.start_page import StartPage
 from cimgen_qt.ui.status import StatusLine
-from cimgen_qt.ui.tools import BrushTool, FillTool, PolygonTool, RectangleTool, Tool
 from cimgen_qt.ui.workbench import Workbench
 
-PROJECT = ".cimgen"
+_TOOLBAR = ("brush", "eraser", "rectangle", "polygon", "fill", "", "undo", "redo", "", "fit", "hide_map")
 
 
 class MainWindow(QtWidgets.QMainWindow):
@@ -32,12 +31,13 @@ class MainWindow(QtWidgets.QMainWindow):
         self.workbench = Workbench(self)
         self.actions_ = Actions(self)
         self.canvas = Canvas(self.workbench, self)
+        self.canvas.overlays = [Badge(self.workbench)]
+        self.files = Files(self.workbench, self)
+        self.docks = Docks(self, self.workbench)
         self._pages = QtWidgets.QStackedWidget(self)
         self.messages = MessageBar(self._pages)
-        self.generate_panel = GeneratePanel(self.workbench, self)
-        self.classes_panel = ClassesPanel(self.workbench, self)
         self._recent = RecentMenu(self)
-        self._recent.chosen.connect(self.open_path)
+        self._recent.chosen.connect(self.files.open_path)
         self._digits = self._make_digits()
         self._lay_out()
         self._connect()
@@ -57,35 +57,27 @@ class MainWindow(QtWidgets.QMainWindow):
         column.addWidget(self._pages, 1)
         column.addWidget(JobStrip(self.workbench, self))
         self.setCentralWidget(middle)
-        self._dock(tr("Classes"), self.classes_panel)
-        self._dock(tr("Generate"), self.generate_panel)
-        tools = QtWidgets.QToolBar(tr("Tools"), self)
-        tools.setObjectName("tools")
-        tools.setIconSize(QtCore.QSize(22, 22))
-        for name in ("brush", "eraser", "rectangle", "polygon", "fill", "", "undo", "redo", "", "fit", "hide_map"):
-            if name:
-                tools.addAction(self.actions_[name])
-            else:
-                tools.addSeparator()
-        for button in tools.findChildren(QtWidgets.QToolButton):
-            button.setAccessibleName(button.text().replace("&", ""))
-        self.addToolBar(Qt.ToolBarArea.LeftToolBarArea, tools)
+        self.addToolBar(Qt.ToolBarArea.LeftToolBarArea, self._make_toolbar())
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, OptionsBar(self.workbench, self))
         self.setStatusBar(StatusLine(self.workbench, self.canvas, self))
+        panels = QtWidgets.QMenu(tr("&Panels"), self)
+        panels.addActions(self.docks.actions())
         bar = self.menuBar()
         if bar is not None:
-            self.actions_.fill_menus(bar, self._recent)
+            self.actions_.fill_menus(bar, {"recent": self._recent, "panels": panels})
 
-    def _dock(self, title: str, panel: QtWidgets.QWidget) -> None:
-        dock = QtWidgets.QDockWidget(title, self)
-        dock.setObjectName(title)
-        dock.setFeatures(
-            QtWidgets.QDockWidget.DockWidgetFeature.DockWidgetMovable
-            | QtWidgets.QDockWidget.DockWidgetFeature.DockWidgetFloatable
-        )
-        dock.setWidget(panel)
-        dock.setMinimumWidth(250)
-        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    def _make_toolbar(self) -> QtWidgets.QToolBar:
+        bar = QtWidgets.QToolBar(tr("Tools"), self)
+        bar.setObjectName("tools")
+        bar.setIconSize(QtCore.QSize(22, 22))
+        for name in _TOOLBAR:
+            if name:
+                bar.addAction(self.actions_[name])
+            else:
+                bar.addSeparator()
+        for button in bar.findChildren(QtWidgets.QToolButton):
+            button.setAccessibleName(button.text().replace("&", ""))
+        return bar
 
     def _make_digits(self) -> list[QtGui.QShortcut]:
         shortcuts = []
@@ -96,86 +88,27 @@ class MainWindow(QtWidgets.QMainWindow):
         return shortcuts
 
     def _connect(self) -> None:
-        workbench, canvas, choices = self.workbench, self.canvas, self.workbench.choices
-        self.actions_.connect(
-            {
-                "new": self._on_new, "open": self._on_open, "sample": self._on_sample, "export": self._on_export,
-                "quit": self.close, "undo": workbench.undo, "redo": workbench.redo,
-                "last_class": choices.swap_classes,
-                "smaller": lambda: choices.resize(up=False), "larger": lambda: choices.resize(up=True),
-                "brush": lambda: self.use(BrushTool(workbench)),
-                "eraser": lambda: self.use(BrushTool(workbench, restore=True)),
-                "rectangle": lambda: self.use(RectangleTool(workbench)),
-                "polygon": lambda: self.use(PolygonTool(workbench)),
-                "fill": lambda: self.use(FillTool(workbench)),
-                "fit": canvas.fit, "actual": lambda: canvas.set_scale(1.0 / canvas.devicePixelRatioF()),
-                "nearer": lambda: canvas.zoom(1.5), "farther": lambda: canvas.zoom(1 / 1.5),
-                "hide_map": self._on_hide_map, "generate": workbench.generate, "cancel": workbench.cancel_job,
-                "accept": workbench.accept, "discard": workbench.discard, "again": workbench.try_again,
-                "help": lambda: show_first_steps(self), "about": lambda: show_about(self),
-                "shortcuts": lambda: show_shortcuts(self, self.actions_.keys()),
-            }
-        )  # fmt: skip
+        workbench, canvas = self.workbench, self.canvas
+        for slots in (
+            self.files.slots(),
+            edit.slots(workbench),
+            tools.slots(workbench, canvas),
+            view.slots(workbench, canvas),
+            generate.slots(workbench),
+            help_.slots(self, self.actions_.keys),
+        ):
+            self.actions_.connect(slots)
         self.actions_["brush"].setChecked(True)
         canvas.addActions([self.actions_["accept"], self.actions_["discard"]])
-        for button in (self.generate_panel.button, self.generate_panel.again):
-            button.clicked.connect(lambda _=False: canvas.setFocus())  # else Enter would not accept what comes
         workbench.told.connect(self.messages.show_message)
         workbench.project_changed.connect(self._on_project)
+        workbench.generation_began.connect(canvas.setFocus)  # else Enter would not accept what comes
         for signal in (workbench.activity_changed, workbench.areas_changed, workbench.changed):
             signal.connect(self._refresh)
         workbench.proposal_changed.connect(self._refresh)
+        workbench.choices.layers_changed.connect(self._refresh)
 
-    def use(self, tool: Tool) -> None:
-        """From now on the left button is this tool."""
-        self.canvas.set_tool(tool)
-        self.canvas.setFocus()
-
-    # --- projects ------------------------------------------------------------------------------------------------
-
-    def open_path(self, path: Path) -> None:
-        """A project is opened; from an image a new one is made."""
-        if path.suffix.lower() == PROJECT:
-            if self._may_leave(tr("Open another project")):
-                self.workbench.open(path)
-        else:
-            self._ask_new(path)
-
-    def start_with(self, path: Path) -> None:
-        """The same, as the command line asks for it: an image needs no form."""
-        if path.suffix.lower() == PROJECT:
-            self.workbench.open(path)
-        else:
-            self.workbench.new({"project": str(free_name(path.stem)), "image": str(path)})
-
-    def _on_new(self) -> None:
-        self._ask_new(None)
-
-    def _ask_new(self, image: Path | None) -> None:
-        if not self._may_leave(tr("Make another project")):
-            return
-        dialog = NewDialog(image, self)
-        if dialog.exec() == QtWidgets.QDialog.DialogCode.Accepted:
-            self.workbench.new(dialog.request())
-        dialog.deleteLater()
-
-    def _on_open(self) -> None:
-        pattern = tr("Projects and images") + f" (*{PROJECT} *.tif *.tiff);;CIMGen (*{PROJECT});;{IMAGES}"
-        chosen, _ = QtWidgets.QFileDialog.getOpenFileName(self, tr("Open"), "", pattern)
-        if chosen:
-            self.open_path(Path(chosen))
-
-    def _on_sample(self) -> None:
-        folder = resources() / "samples"
-        if self._may_leave(tr("Open the sample")):
-            request = {"project": str(free_name("village")), "image": str(folder / "village.tif")}
-            self.workbench.new({**request, "map": {"path": str(folder / "village_map.tif")}})
-
-    def _on_export(self) -> None:
-        if self._may_leave(tr("Export without it")):
-            dialog = ExportDialog(self.workbench, self)
-            dialog.exec()
-            dialog.deleteLater()
+    # --- slots ---------------------------------------------------------------------------------------------------
 
     def _on_project(self) -> None:
         path = self.workbench.path
@@ -185,27 +118,11 @@ class MainWindow(QtWidgets.QMainWindow):
             self.canvas.setFocus()
         self._refresh()
 
-    def _may_leave(self, what: str) -> bool:
-        """Asks where a proposal would be lost or left out."""
-        if self.workbench.proposal is None:
-            return True
-        text = tr("There is a proposal that was neither accepted nor discarded.")
-        buttons = QtWidgets.QMessageBox.StandardButton
-        box = QtWidgets.QMessageBox(QtWidgets.QMessageBox.Icon.Question, what, text, buttons.Cancel, self)
-        go = box.addButton(what, QtWidgets.QMessageBox.ButtonRole.DestructiveRole)
-        box.exec()
-        return box.clickedButton() is go
-
-    # --- small slots ---------------------------------------------------------------------------------------------
-
     def _on_digit(self, digit: str) -> None:
         scene = self.workbench.scene
         for known in scene.palette if scene is not None else ():
             if known.key == digit:
                 self.workbench.choices.choose_class(known.id)
-
-    def _on_hide_map(self) -> None:
-        self.workbench.choices.set_layers(map_shown=not self.actions_["hide_map"].isChecked())
 
     def _refresh(self, *_: object) -> None:
         workbench = self.workbench
@@ -216,6 +133,7 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_["undo"].setEnabled(scene.can_undo)
             self.actions_["redo"].setEnabled(scene.can_redo)
             self.actions_["generate"].setEnabled(bool(workbench.areas) and not workbench.job)
+        self.actions_["hide_map"].setChecked(not workbench.choices.layers.map_shown)
         path = workbench.path
         self.setWindowTitle("CIMGen" if path is None else f"{path.stem}[*] - CIMGen")
         self.setWindowModified(proposal is not None)
@@ -229,12 +147,12 @@ class MainWindow(QtWidgets.QMainWindow):
     def dropEvent(self, event: QtGui.QDropEvent | None) -> None:
         path = _dropped(event.mimeData()) if event is not None else None
         if path is not None:
-            self.open_path(path)
+            self.files.open_path(path)
 
     def closeEvent(self, event: QtGui.QCloseEvent | None) -> None:
         if event is None:
             return
-        if not self._may_leave(tr("Quit")):
+        if not self.files.may_leave(tr("Quit")):
             event.ignore()
             return
         self.canvas.close_tiles()

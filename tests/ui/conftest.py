@@ -69,7 +69,7 @@ def empty_window(qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     window.show()
     yield window
     worker = window.workbench._jobs._runner.pid
-    window.workbench.proposal = None  # else the window asks
+    window.workbench.generation.proposal = None  # else the window asks
     window.close()
     qtbot.waitUntil(lambda: threads() <= before, timeout=5000)
     window.deleteLater()
@@ -93,6 +93,6 @@ def is_running(pid: int) -> bool:
 @pytest.fixture
 def window(qtbot: Any, empty_window: Any, project: Path) -> Any:
     """The window on `project`, drawn to the last tile."""
-    empty_window.open_path(project)
+    empty_window.files.open_path(project)
     qtbot.waitUntil(lambda: empty_window.workbench.areas is not None and empty_window.canvas.complete, timeout=20000)
     return empty_window

@@ -10,7 +10,7 @@ from cimgen_qt.core.grid import Window
 from cimgen_qt.core.shapes import stroke_mask
 from cimgen_qt.raster.rasterio_io import RasterioReader
 from cimgen_qt.ui.compat import Qt, QtCore, QtGui
-from cimgen_qt.ui.tools import BrushTool
+from cimgen_qt.ui.tools.brush import BrushTool
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -185,7 +185,7 @@ def test_photos_are_read_off_the_gui_thread_only(
 
     monkeypatch.setattr(RasterioReader, "_read", watched)
     window = empty_window
-    window.open_path(project)
+    window.files.open_path(project)
     qtbot.waitUntil(lambda: window.workbench.areas is not None and window.canvas.complete, timeout=20000)
     drag(qtbot, window.canvas, [point(window, 500, 500), point(window, 600, 700)])
     window.canvas.set_scale(1.0)
@@ -218,19 +218,19 @@ def test_the_stroke_costs_little_on_a_large_raster(window: Any) -> None:
     from time import perf_counter
 
     window.workbench.choices.set_pen(class_id=1, radius=10.0)
-    window.workbench.begin_stroke(1, 500.0, 500.0)
+    window.workbench.painting.begin(1, 500.0, 500.0)
     times = []
     for step in range(60):
         started = perf_counter()
-        window.workbench.move_stroke(500.0 + step, 500.0 + 2 * step)
+        window.workbench.painting.move(500.0 + step, 500.0 + 2 * step)
         times.append(perf_counter() - started)
-    window.workbench.cancel_stroke()
+    window.workbench.painting.cancel()
     assert sorted(times)[30] < 0.010
     assert np.array_equal(labels_of(window)[Window(0, 0, 9, 9).slices()], np.full((9, 9), 4))
 
 
 def test_space_pans_after_a_class_was_chosen_in_the_list(qtbot: Any, window: Any) -> None:
-    canvas, list_ = window.canvas, window.classes_panel.list
+    canvas, list_ = window.canvas, window.docks.panels["classes"].list
     canvas.set_scale(1.0)
     item = list_.visualItemRect(list_.topLevelItem(2)).center()
     qtbot.mouseClick(list_.viewport(), LEFT, pos=item)

@@ -16,7 +16,7 @@ CTRL = Qt.KeyboardModifier.ControlModifier
 
 def paint(qtbot: Any, window: Any, area: Window = AREA, class_id: int = 3) -> None:
     with qtbot.waitSignal(window.workbench.areas_changed, timeout=10000):
-        window.workbench.paint(Edit(Rectangle(area.row, area.col, area.height, area.width), class_id))
+        window.workbench.painting.paint(Edit(Rectangle(area.row, area.col, area.height, area.width), class_id))
 
 
 def settle(qtbot: Any, canvas: Any) -> None:
@@ -35,7 +35,7 @@ def propose(qtbot: Any, window: Any) -> None:
 
 
 def test_the_button_says_what_it_will_do_or_why_it_cannot(qtbot: Any, window: Any) -> None:
-    panel = window.generate_panel
+    panel = window.docks.panels["generate"]
     assert not panel.button.isEnabled() and "Paint first" in panel.reason.text()
     paint(qtbot, window)
     assert panel.button.isEnabled() and panel.button.text() == "Generate 1 area, 0.12 ha"
@@ -49,7 +49,7 @@ def test_a_proposal_is_shown_but_not_applied_until_enter(qtbot: Any, window: Any
     photo = scene.snapshot().read_photo(AREA.padded(30))
     assert np.array_equal(scene.read_pixels(AREA.padded(30)), photo)
     assert window.isWindowModified()
-    assert window.generate_panel.accept.isVisible()
+    assert window.docks.panels["generate"].accept.isVisible()
     with qtbot.waitSignal(window.workbench.changed, timeout=10000):
         qtbot.keyClick(window.canvas, Qt.Key.Key_Return)
     assert scene.project.head == head + 1
@@ -89,16 +89,16 @@ def test_delete_drops_the_proposal_and_leaves_no_trace(qtbot: Any, window: Any) 
 def test_try_again_takes_the_next_seed(qtbot: Any, window: Any) -> None:
     paint(qtbot, window)
     propose(qtbot, window)
-    window.generate_panel.again.click()
+    window.docks.panels["generate"].again.click()
     qtbot.waitUntil(lambda: not window.workbench.job, timeout=60000)
     assert window.workbench.proposal.rendered.seed == 1
-    assert window.generate_panel.seed.value() == 1
+    assert window.docks.panels["generate"].seed.value() == 1
 
 
 def test_cancel_stands_where_generate_was_and_stops_the_job(qtbot: Any, window: Any) -> None:
     paint(qtbot, window, Window(0, 0, 2300, 2100))
     window.workbench.choices.set_recipe(model="exemplar")
-    panel = window.generate_panel
+    panel = window.docks.panels["generate"]
     place = panel.button.pos()
     panel.button.click()
     assert panel.cancel.isVisible() and not panel.button.isVisible()
@@ -111,7 +111,7 @@ def test_cancel_stands_where_generate_was_and_stops_the_job(qtbot: Any, window: 
 def test_an_error_goes_to_the_message_bar_with_its_hint(qtbot: Any, window: Any) -> None:
     paint(qtbot, window)
     window.workbench.choices.set_recipe(model="no such model")
-    window.workbench.generate()
+    window.workbench.generation.generate()
     qtbot.waitUntil(lambda: not window.workbench.job, timeout=30000)
     assert window.messages.isVisible() and "\n" in window.messages.text
     assert window.workbench.proposal is None
@@ -124,7 +124,7 @@ def test_export_writes_a_file_and_shows_its_proof(qtbot: Any, window: Any, tmp_p
     paint(qtbot, window)
     propose(qtbot, window)
     with qtbot.waitSignal(window.workbench.changed, timeout=10000):
-        window.workbench.accept()
+        window.workbench.generation.accept()
     dialog = ExportDialog(window.workbench, window)
     qtbot.addWidget(dialog)
     dialog.show()
@@ -142,7 +142,7 @@ def test_return_in_the_seed_box_ends_typing_and_accepts_nothing(qtbot: Any, wind
     paint(qtbot, window)
     propose(qtbot, window)
     acts = window.workbench.scene.project.acts()
-    seed = window.generate_panel.seed
+    seed = window.docks.panels["generate"].seed
     seed.setFocus()
     qtbot.waitUntil(seed.hasFocus)
     seed.selectAll()
@@ -158,8 +158,8 @@ def test_enter_accepts_what_the_button_in_the_panel_began(qtbot: Any, window: An
 
     paint(qtbot, window)
     window.workbench.choices.set_recipe(model="flat")
-    window.generate_panel.seed.setFocus()
-    qtbot.mouseClick(window.generate_panel.button, Qt.MouseButton.LeftButton)
+    window.docks.panels["generate"].seed.setFocus()
+    qtbot.mouseClick(window.docks.panels["generate"].button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not window.workbench.job, timeout=60000)
     with qtbot.waitSignal(window.workbench.changed, timeout=10000):
         qtbot.keyClick(QtWidgets.QApplication.focusWidget(), Qt.Key.Key_Return)
@@ -171,14 +171,14 @@ def test_every_warning_stays_with_the_proposal(qtbot: Any, window: Any) -> None:
     paint(qtbot, window, Window(900, 900, 60, 60), class_id=5)
     window.workbench.choices.set_recipe(model="exemplar")
     size = window.canvas.size()
-    window.workbench.generate()
+    window.workbench.generation.generate()
     qtbot.waitUntil(lambda: not window.workbench.job, timeout=60000)
     qtbot.wait(100)
     assert window.canvas.size() == size, "a long text does not push the image aside"
     warnings = window.workbench.proposal.rendered.warnings
     assert len(warnings) == 2, warnings
     for warning in warnings:
-        assert warning in window.messages.text and warning in window.generate_panel.reason.text()
+        assert warning in window.messages.text and warning in window.docks.panels["generate"].reason.text()
 
 
 def test_export_asks_before_it_replaces_and_is_not_put_beside_the_source(
@@ -190,7 +190,7 @@ def test_export_asks_before_it_replaces_and_is_not_put_beside_the_source(
     paint(qtbot, window)
     propose(qtbot, window)
     with qtbot.waitSignal(window.workbench.changed, timeout=10000):
-        window.workbench.accept()
+        window.workbench.generation.accept()
     dialog = ExportDialog(window.workbench, window)
     qtbot.addWidget(dialog)
     dialog.show()

@@ -12,7 +12,7 @@ from cimgen_qt.ui.compat import Qt, QtCore, QtWidgets
 def test_the_empty_window_tells_the_four_steps(empty_window: Any) -> None:
     texts = [label.text() for label in empty_window.findChildren(QtWidgets.QLabel) if label.isVisible()]
     assert [word for word in ("Open image", "Map", "Paint", "Generate") if not any(word in t for t in texts)] == []
-    assert "Open an image first" in empty_window.generate_panel.reason.text()
+    assert "Open an image first" in empty_window.docks.panels["generate"].reason.text()
 
 
 def test_the_title_has_the_name_of_the_project(window: Any) -> None:
@@ -22,8 +22,8 @@ def test_the_title_has_the_name_of_the_project(window: Any) -> None:
 def test_digits_choose_classes_and_the_list_follows(qtbot: Any, window: Any) -> None:
     qtbot.keyClick(window, Qt.Key.Key_7)
     assert window.workbench.choices.pen.class_id == 7
-    assert window.classes_panel.list.currentItem().text(0) == "paved"
-    window.classes_panel.list.setCurrentItem(window.classes_panel.list.topLevelItem(2))
+    assert window.docks.panels["classes"].list.currentItem().text(0) == "paved"
+    window.docks.panels["classes"].list.setCurrentItem(window.docks.panels["classes"].list.topLevelItem(2))
     assert window.workbench.choices.pen.class_id == 2
 
 
@@ -73,7 +73,7 @@ def test_a_missing_image_is_told_in_the_message_bar(qtbot: Any, empty_window: An
     gone = image.with_suffix(".gone")
     image.rename(gone)
     try:
-        empty_window.open_path(project)
+        empty_window.files.open_path(project)
         qtbot.waitUntil(empty_window.messages.isVisible, timeout=5000)
         assert "not where it was" in empty_window.messages.text and "relink" in empty_window.messages.text
     finally:
@@ -118,7 +118,7 @@ def test_the_sample_opens_with_its_map(qtbot: Any, empty_window: Any) -> None:
 def test_quitting_with_a_proposal_asks(qtbot: Any, window: Any) -> None:
     from cimgen_qt.ui.proposal import Proposal
 
-    window.workbench.proposal = Proposal()
+    window.workbench.generation.proposal = Proposal()
     asked: list[str] = []
 
     def answer() -> None:
